@@ -1,0 +1,25 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    globalSetup: ["test/support/global_setup.ts"],
+    // Two cores, and integration tests start real servers: more workers only make them wait for each other.
+    maxWorkers: 2,
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: "unit",
+          include: ["test/**/*.test.ts"],
+          exclude: ["test/**/*.integration.test.ts", "test/conformance/**"],
+        },
+      },
+      {
+        extends: true,
+        test: { name: "integration", include: ["test/**/*.integration.test.ts", "test/conformance/**/*.test.ts"] },
+      },
+    ],
+  },
+});
