@@ -14,7 +14,7 @@ await build({
   chunkNames: "chunks/[name]-[hash]",
   legalComments: "none",
   minifySyntax: true,
-  define: { "process.env.NEON_LOCAL_BUILD_TAG": JSON.stringify(process.env.BUILD_TAG ?? "latest") },
+  define: { BUILD_TAG: JSON.stringify(process.env.BUILD_TAG ?? "latest") },
   // CommonJS dependencies ask for require(); ES module output has none.
   banner: {
     js: '#!/usr/bin/env node\nimport { createRequire as __createRequire } from "node:module";const require=__createRequire(import.meta.url);',

@@ -1,0 +1,41 @@
+import { Command, CommanderError } from "commander";
+import type { CommandOutput } from "./compute_ctl_arguments.ts";
+import { optionOf } from "./flag.ts";
+import { SERVE_FLAGS, type ServeFlags } from "./neon_local_flags.ts";
+
+/** What a command line asks for. */
+export type NeonLocalCommand =
+  | { readonly kind: "serve"; readonly flags: ServeFlags }
+  /** Help was printed, or the command line is wrong and was answered with what is wrong. */
+  | { readonly kind: "exit"; readonly code: number };
+
+/**
+ * Reads the command line of `neon-local`. A wrong one ends as exit code 2 with a sentence and the usage on `err`
+ * (contract: neon-local.md A13).
+ *
+ * @param argv the words behind the program's name
+ */
+export function parseNeonLocalArguments(argv: readonly string[], output: CommandOutput): NeonLocalCommand {
+  let result: NeonLocalCommand = { kind: "exit", code: 0 };
+  const program = new Command("neon-local")
+    .description("A local Neon: storage and Postgres computes under one service.")
+    .exitOverride()
+    .showHelpAfterError("(see --help for all commands)")
+    .configureOutput({ writeOut: output.out, writeErr: output.err });
+  const serve = program
+    .command("serve")
+    .description("Runs the service in the foreground: a storage, a compute, until Ctrl-C.")
+    .allowExcessArguments(false)
+    .showHelpAfterError("(see neon-local serve --help for all options)")
+    .action((flags: ServeFlags) => {
+      result = { kind: "serve", flags };
+    });
+  for (const flag of SERVE_FLAGS) serve.addOption(optionOf(flag));
+  try {
+    program.parse([...argv], { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    return { kind: "exit", code: error.exitCode === 0 ? 0 : 2 };
+  }
+  return result;
+}
