@@ -1,0 +1,33 @@
+import { createLogger } from "../telemetry/log.ts";
+import { parseLogFilter } from "../telemetry/log_level.ts";
+import type { ComputeOptions } from "./compute_options.ts";
+import { LifeCycle } from "./life_cycle.ts";
+import { StopRequest } from "./stop_request.ts";
+import { SUPERVISOR_FD, watchSupervisor } from "./supervisor.ts";
+
+/**
+ * Runs one compute from the parsed command line to its end (contract: lifecycle.md 4).
+ *
+ * @param warnings about the command line, for the log
+ * @returns the process's exit code
+ */
+export async function runComputeNode(options: ComputeOptions, warnings: readonly string[]): Promise<number> {
+  const log = createLogger({
+    level: parseLogFilter(options.env.RUST_LOG),
+    write: (line) => void process.stderr.write(line),
+  });
+  log.info("logging and tracing started");
+  for (const warning of warnings) log.warn(warning);
+  const stop = new StopRequest(log);
+  try {
+    watchSupervisor(options.env, () =>
+      stop.request(`the starter named by ${SUPERVISOR_FD} is gone, compute_ctl is stopping`),
+    );
+    log.info(`compute build_tag: ${options.buildTag}`);
+    const code = await new LifeCycle(options, log, stop).run();
+    log.info("shutting down");
+    return code;
+  } finally {
+    stop.dispose();
+  }
+}
