@@ -91,6 +91,7 @@ export interface TestServer extends AsyncDisposable {
   connect(database?: string): Promise<Client>;
   /** Runs one statement in a session of its own. */
   query<Row extends QueryResultRow>(sql: string, database?: string): Promise<Row[]>;
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /**
@@ -101,7 +102,6 @@ export async function startServer(
   options: {
     readonly installation?: PostgresInstallation;
     readonly settings?: Readonly<Record<string, string | number>>;
-    readonly superuser?: string;
     readonly extraArgs?: readonly string[];
   } = {},
 ): Promise<TestServer> {
@@ -113,9 +113,7 @@ export async function startServer(
   await mkdir(socketDirectory);
   await chmod(socketDirectory, 0o777);
   const port = await freePort();
-  const superuser = options.superuser ?? "cloud_admin";
   await copyCluster(server, pgdata, {
-    superuser,
     settings: {
       listen_addresses: "127.0.0.1",
       port,
@@ -138,7 +136,7 @@ export async function startServer(
     }),
   );
   await waitUntilReady(postmaster);
-  const connstr = `postgresql://${superuser}@127.0.0.1:${port}/postgres`;
+  const connstr = `postgresql://cloud_admin@127.0.0.1:${port}/postgres`;
   const connect = (database?: string): Promise<Client> =>
     connectAsAdmin({ connstr, applicationName: "test", ...(database === undefined ? {} : { database }) });
   const resources = stack.move();

@@ -6,6 +6,7 @@ import type { Owner } from "../../src/disk/atomic_file.ts";
 /** A directory that is removed with everything in it: `await using directory = await temporaryDirectory()`. */
 export interface TemporaryDirectory extends AsyncDisposable {
   readonly path: string;
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /**
