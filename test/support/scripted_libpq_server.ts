@@ -10,7 +10,7 @@ import {
 } from "../../src/wire/postgres_protocol.ts";
 
 /** What a client of {@link startLibpqServer} said before its first query. */
-export interface ScriptedSession {
+interface ScriptedSession {
   readonly parameters: ReadonlyMap<string, string>;
   readonly password: string | undefined;
   readonly query: string;
