@@ -8,8 +8,7 @@ export interface FetchOptions {
   readonly dial: () => Promise<PageserverConnection>;
   /** `0n`: the latest. */
   readonly lsn: Lsn;
-  /** Where to and how; `gzip` is also what the server is asked for. */
-  readonly unpack: UnpackOptions;
+  readonly unpack: Omit<UnpackOptions, "gzip">;
 }
 
 export interface FetchedBaseBackup extends Unpacked {
@@ -24,7 +23,8 @@ export async function fetchBaseBackup(options: FetchOptions): Promise<FetchedBas
   const started = performance.now();
   const connection = await options.dial();
   try {
-    const unpacked = await unpackBaseBackup(connection.baseBackup(options.lsn, options.unpack.gzip), options.unpack);
+    const gzip = !connection.prefersPlain;
+    const unpacked = await unpackBaseBackup(connection.baseBackup(options.lsn, gzip), { ...options.unpack, gzip });
     const totalMs = Math.round(performance.now() - started);
     return { ...unpacked, connectMicros: connection.connectMicros, totalMs };
   } finally {

@@ -36,10 +36,13 @@ export interface QueryResult {
  */
 export class LibpqSession {
   readonly #socket: Socket;
+
   readonly #messages: MessageQueue;
   readonly #idleTimeoutMs: number;
   readonly #stopListening: () => void;
   #phase: SessionPhase = "startup";
+  /** What the server says of itself: `server_version` and the like, as far as it sent them. */
+  readonly parameters = new Map<string, string>();
 
   private constructor(socket: Socket, options: LibpqOptions) {
     this.#socket = socket;
@@ -48,6 +51,12 @@ export class LibpqSession {
     const abort = (): void => this.#messages.fail(abortReason(options.signal));
     options.signal.addEventListener("abort", abort, { once: true });
     this.#stopListening = () => options.signal.removeEventListener("abort", abort);
+  }
+
+  /** The peer is on this machine. */
+  get isLocal(): boolean {
+    const address = this.#socket.remoteAddress;
+    return address === undefined || address === "::1" || /^(::ffff:)?127\./.test(address);
   }
 
   static async connect(options: LibpqOptions): Promise<LibpqSession> {
@@ -182,12 +191,8 @@ export class LibpqSession {
     for (;;) {
       const message = this.#messages.take() ?? (await this.#messages.wait());
       if (message.type === "errorResponse") throw new ServerError(message.fields, this.#phase);
-      if (
-        message.type !== "noticeResponse" &&
-        message.type !== "parameterStatus" &&
-        message.type !== "notificationResponse"
-      )
-        return message;
+      if (message.type === "parameterStatus") this.parameters.set(message.name, message.value);
+      else if (message.type !== "noticeResponse" && message.type !== "notificationResponse") return message;
     }
   }
 }

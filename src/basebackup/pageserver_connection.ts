@@ -3,6 +3,9 @@ import type { PageserverEndpoint } from "../spec/connection.ts";
 import type { Lsn } from "../wire/lsn.ts";
 import { type BaseBackupRequest, baseBackupCommand, computeModeOption, requestedLsn } from "./command.ts";
 
+/** The parameter by which `neon-store` makes itself known when a session begins. */
+const EMBEDDED_STORE = "neon_store_version";
+
 /** How long storage may take. */
 export interface StorageLimits {
   /** Until there is a session: TCP, start-up and authentication. */
@@ -29,6 +32,8 @@ export interface DialOptions {
 export interface PageserverConnection {
   /** Microseconds that it took to get here. */
   readonly connectMicros: number;
+  /** Asked for the plain tar, this server is faster than with compression. */
+  readonly prefersPlain: boolean;
   /** Bytes of the backup; ends normally only when the server said that it is whole. `lsn` `0n`: the latest. */
   baseBackup(lsn: Lsn, gzip: boolean): AsyncIterable<Buffer>;
   /** Safe to call more than once and at any time. */
@@ -56,6 +61,8 @@ async function dialLibpq(options: DialOptions): Promise<Omit<PageserverConnectio
     signal: options.signal,
   });
   return {
+    // A real pageserver is always asked as the original asks it; compressing for a peer on this machine costs more than it saves.
+    prefersPlain: session.isLocal && session.parameters.has(EMBEDDED_STORE),
     baseBackup: (lsn, gzip) => session.copyOut(baseBackupCommand({ ...options, lsn, gzip })),
     close: () => session.close(),
   };
@@ -73,6 +80,7 @@ async function dialGrpc(options: DialOptions): Promise<Omit<PageserverConnection
     signal: options.signal,
   });
   return {
+    prefersPlain: false,
     baseBackup: (lsn, gzip) =>
       client.baseBackup({ lsn: requestedLsn({ mode: options.mode, lsn }), replica: options.mode !== "primary", gzip }),
     close: () => client.close(),

@@ -131,7 +131,6 @@ async function getBaseBackup(
           unpack: {
             pgdata,
             owner: machine.runAs,
-            gzip: true,
             beforeControlFile: (paths) => removeStale(pgdata, new Set([...paths, ...WRITTEN_BY_US])),
           },
         });

@@ -1,4 +1,4 @@
-import { createReadStream } from "node:fs";
+import { Socket } from "node:net";
 import { CodedError } from "../errors/coded_error.ts";
 
 /** The variable that names the pipe; it is ours alone and is not passed on to Postgres (contract: lifecycle.md 2). */
@@ -19,7 +19,8 @@ export function watchSupervisor(env: NodeJS.ProcessEnv, onGone: () => void): voi
       { exitCode: 2 },
     );
   delete env[SUPERVISOR_FD];
-  const pipe = createReadStream("", { fd, autoClose: true });
+  // A file stream would read in a thread of the pool, and a thread that waits for the pipe keeps the process from exiting.
+  const pipe = new Socket({ fd, readable: true, writable: false });
   let told = false;
   const tell = (): void => {
     if (!told) onGone();

@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { fetchBaseBackup } from "../../src/basebackup/fetch_base_backup.ts";
 import { type DialOptions, dialPageserver } from "../../src/basebackup/pageserver_connection.ts";
 import { isPermanentStorageError } from "../../src/basebackup/permanent_error.ts";
+import { unpackBaseBackup } from "../../src/basebackup/unpack.ts";
 import { CONTROL_CONTENT, sampleTar } from "../support/sample_base_backup.ts";
 import { grpcStatus, startPageService } from "../support/scripted_page_service.ts";
 
@@ -23,19 +24,21 @@ afterEach(() => rmSync(pgdata, { recursive: true, force: true }));
 
 const control = () => join(pgdata, "global/pg_control");
 
-function fetchFrom(url: string, options: Partial<DialOptions> = {}, lsn = 0n, gzip = true) {
-  const dial = () =>
-    dialPageserver({
-      endpoint: { protocol: "grpc", url, shardIndex: "0000" },
-      tenantId: TENANT,
-      timelineId: TIMELINE,
-      mode: "primary",
-      token: "jwt",
-      limits: { connectTimeoutMs: 5000, idleTimeoutMs: 5000 },
-      signal: new AbortController().signal,
-      ...options,
-    });
-  return fetchBaseBackup({ dial, lsn, unpack: { pgdata, gzip } });
+function dialTo(url: string, options: Partial<DialOptions> = {}) {
+  return dialPageserver({
+    endpoint: { protocol: "grpc", url, shardIndex: "0000" },
+    tenantId: TENANT,
+    timelineId: TIMELINE,
+    mode: "primary",
+    token: "jwt",
+    limits: { connectTimeoutMs: 5000, idleTimeoutMs: 5000 },
+    signal: new AbortController().signal,
+    ...options,
+  });
+}
+
+function fetchFrom(url: string, options: Partial<DialOptions> = {}, lsn = 0n) {
+  return fetchBaseBackup({ dial: () => dialTo(url, options), lsn, unpack: { pgdata } });
 }
 
 describe("base backup over gRPC", () => {
@@ -76,7 +79,9 @@ describe("base backup over gRPC", () => {
         call.end();
       },
     });
-    await fetchFrom(server.url, {}, 0n, false);
+    const connection = await dialTo(server.url);
+    await unpackBaseBackup(connection.baseBackup(0n, false), { pgdata, gzip: false });
+    connection.close();
     expect(server.calls[0]?.request).toMatchObject({ compression: 1 });
     expect(existsSync(control())).toBe(true);
   });

@@ -53,7 +53,7 @@ function fetchFrom(port: number, options: Partial<DialOptions> = {}, lsn = 0x16a
   return fetchBaseBackup({
     dial: () => dialPageserver(dialOptions(port, options)),
     lsn,
-    unpack: { pgdata, gzip: true },
+    unpack: { pgdata },
   });
 }
 
@@ -206,17 +206,18 @@ describe("base backup over libpq", () => {
     const ahead = await dialPageserver(dialOptions(server.port, { limits }));
     // Time itself is what is tested: it is longer than the silence that an answer may have.
     await sleep(120);
-    await fetchBaseBackup({ dial: async () => ahead, lsn: 0n, unpack: { pgdata, gzip: true } });
+    await fetchBaseBackup({ dial: async () => ahead, lsn: 0n, unpack: { pgdata } });
     expect(existsSync(control())).toBe(true);
   });
 
-  test("without gzip, the plain tar", async () => {
+  test("an embedded store on this machine is asked for the plain tar", async () => {
     const tar = sampleTar();
-    await using server = await startLibpqServer({ answer: () => copyAnswer(tar, 1) });
+    const parameters = { neon_store_version: "1" };
+    await using server = await startLibpqServer({ parameters, answer: () => copyAnswer(tar, 1) });
     const result = await fetchBaseBackup({
       dial: () => dialPageserver(dialOptions(server.port)),
       lsn: 0n,
-      unpack: { pgdata, gzip: false },
+      unpack: { pgdata },
     });
     expect(server.sessions[0]?.query).toBe(`basebackup ${TENANT} ${TIMELINE}`);
     expect(result.bytes).toBe(tar.length);

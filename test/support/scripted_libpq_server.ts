@@ -26,6 +26,8 @@ export interface ScriptedLibpqServer extends AsyncDisposable {
 export interface ScriptedLibpqOptions {
   /** `jwt`: asks for a password and sends neither key data nor a version (contract: storage-protocols.md 1.2). */
   readonly auth?: "trust" | "jwt";
+  /** Told when a session begins, beside the usual ones. */
+  readonly parameters?: Readonly<Record<string, string>>;
   /** Instead of accepting the password. */
   readonly refuse?: Buffer;
   /** Bytes of the answer to each query; the script may also end the socket. */
@@ -40,6 +42,7 @@ export async function startLibpqServer(options: ScriptedLibpqOptions): Promise<S
     Buffer.concat([
       encodeAuthenticationOk(),
       encodeParameterStatus("client_encoding", "UTF8"),
+      ...Object.entries(options.parameters ?? {}).map(([name, value]) => encodeParameterStatus(name, value)),
       ...(options.auth === "jwt"
         ? []
         : [encodeParameterStatus("integer_datetimes", "on"), encodeParameterStatus("server_version", "14.1")]),
