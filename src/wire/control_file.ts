@@ -2,14 +2,10 @@ import { CodedError } from "../errors/coded_error.ts";
 import { crc32c } from "./crc32c.ts";
 import type { Lsn } from "./lsn.ts";
 
-export const CONTROL_FILE_SIZE = 8192;
+const CONTROL_FILE_SIZE = 8192;
 
 /** `state` of a cluster that was stopped cleanly. */
 export const CONTROL_STATE_SHUT_DOWN = 1;
-/** `state` of a standby that was stopped cleanly. */
-export const CONTROL_STATE_SHUT_DOWN_IN_RECOVERY = 2;
-/** `state` of a cluster that is (or was, when it crashed) a running primary. */
-export const CONTROL_STATE_IN_PRODUCTION = 6;
 
 /** What this project reads from `global/pg_control` (contract: storage-protocols.md 2.3). */
 export interface ControlFile {

@@ -1,7 +1,7 @@
 import type { Lsn } from "../lsn.ts";
 import { WAL_PAGE_SIZE, WAL_SEGMENT_SIZE } from "./segment.ts";
 
-export const SHORT_PAGE_HEADER = 24;
+const SHORT_PAGE_HEADER = 24;
 export const LONG_PAGE_HEADER = 40;
 
 /** The page begins with the rest of a record that started on an earlier page. */

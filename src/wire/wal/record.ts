@@ -37,13 +37,13 @@ export function isSwitchRecord(record: RecordKind): boolean {
 }
 
 /** True for checkpoints, the shutdown kind included. */
-export function isCheckpointRecord(record: RecordKind): boolean {
+function isCheckpointRecord(record: RecordKind): boolean {
   const kind = record.info & 0xf0;
   return record.rmgr === RMGR_XLOG && (kind === XLOG_CHECKPOINT_SHUTDOWN || kind === XLOG_CHECKPOINT_ONLINE);
 }
 
 /** True for the end of a transaction that became visible. */
-export function isCommitRecord(record: RecordKind): boolean {
+function isCommitRecord(record: RecordKind): boolean {
   const operation = record.info & XACT_OPERATION;
   return record.rmgr === RMGR_XACT && (operation === XACT_COMMIT || operation === XACT_COMMIT_PREPARED);
 }

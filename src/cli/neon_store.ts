@@ -1,0 +1,86 @@
+import { chown } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import { CodedError, errorChain } from "../errors/coded_error.ts";
+import { watchSupervisor } from "../node/supervisor.ts";
+import { usableBy } from "../postgres/copied_binaries.ts";
+import { locatePostgres } from "../postgres/locate.ts";
+import { choosePostgresUser, describeRunAs, type RunAs } from "../postgres/run_as.ts";
+import { initdb } from "../postgres/tools.ts";
+import { type StoreServer, startStoreServer } from "../store/server.ts";
+
+import type { RunInitdb } from "../store/templates.ts";
+import { createLogger } from "../telemetry/log.ts";
+import { parseLogFilter } from "../telemetry/log_level.ts";
+import { parseNeonStoreArguments } from "./neon_store_arguments.ts";
+import type { NeonStoreFlags } from "./neon_store_flags.ts";
+
+/** What a base backup gets to finish when the store is told to stop. */
+const GRACE_MS = 5000;
+
+/** Settles with the exit code once the store has stopped: 0 told to, 2 usage, 3 no Postgres, 4 directory, 5 address, 1 rest. */
+export async function neonStore(argv: readonly string[]): Promise<number> {
+  const command = parseNeonStoreArguments(argv, {
+    out: (text) => process.stdout.write(text),
+    err: (text) => process.stderr.write(text),
+  });
+  if (command.kind === "exit") return command.code;
+  const { env } = process;
+  const log = createLogger({ level: parseLogFilter(env.RUST_LOG), write: (line) => process.stderr.write(line) });
+  let server: StoreServer | undefined;
+  try {
+    const { promise: told, resolve: tell } = Promise.withResolvers<string>();
+    // From the beginning: who stops us while we start must not leave anything behind.
+    const stop = (reason: string): void => {
+      tell(reason);
+      void server?.stop(hurry ? 0 : GRACE_MS);
+      hurry = true;
+    };
+    let hurry = false;
+    process.on("SIGTERM", () => stop("SIGTERM"));
+    process.on("SIGINT", () => stop("SIGINT"));
+    watchSupervisor(env, () => stop("the supervisor is gone"));
+    const { flags } = command;
+    const runAs = await choosePostgresUser({ uid: process.geteuid?.() ?? -1, name: flags.user, env });
+    if (runAs) log.info(describeRunAs(runAs));
+    server = await startStoreServer({ ...optionsOf(flags, env, runAs), log });
+    log.info("ready");
+    log.info("stopping", { reason: await told });
+    await server.stop(GRACE_MS);
+    return 0;
+  } catch (error) {
+    log.error(errorChain(error));
+    return error instanceof CodedError ? error.exitCode : 1;
+  }
+}
+
+function optionsOf(
+  flags: NeonStoreFlags,
+  env: NodeJS.ProcessEnv,
+  runAs: RunAs | undefined,
+): Omit<Parameters<typeof startStoreServer>[0], "log"> {
+  return {
+    dir: resolve(flags.dir),
+    addresses: {
+      http: flags.httpAddr,
+      pageserver: flags.pageserverAddr,
+      grpc: flags.grpcAddr,
+      safekeeper: flags.safekeeperAddr,
+    },
+    authPublicKeyPath: flags.authPublicKeyPath,
+    templateDir: flags.templateDir && resolve(flags.templateDir),
+    waitLsnTimeoutMs: flags.waitLsnTimeout * 1000,
+    leaseLengthMs: flags.lsnLeaseLength * 1000,
+    locate: async (major) => await usableBy(await locatePostgres({ major, pgBin: flags.pgBin, env }), runAs, { env }),
+    initdb: runInitdb(env, runAs),
+    initdbOptions: ["superuser=cloud_admin", "encoding=UTF8", "locale=C.UTF-8", "checksums=off"],
+    now: Date.now,
+  };
+}
+
+function runInitdb(env: NodeJS.ProcessEnv, runAs: RunAs | undefined): RunInitdb {
+  return async ({ installation, pgdata, signal }) => {
+    if (runAs) await chown(dirname(pgdata), runAs.uid, runAs.gid);
+    // Nobody connects to it: authentication is written for each compute.
+    await initdb({ installation, directory: pgdata, env, runAs, signal, auth: "trust", durable: false });
+  };
+}

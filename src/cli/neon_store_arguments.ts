@@ -1,0 +1,42 @@
+import { Command, CommanderError } from "commander";
+import { parseListenAddress } from "../store/listen_address.ts";
+import { optionOf } from "./flag.ts";
+import { NEON_STORE_FLAGS, type NeonStoreFlags } from "./neon_store_flags.ts";
+
+/** What `neon-store`'s command line asks for. */
+export type NeonStoreCommand =
+  | { readonly kind: "run"; readonly flags: NeonStoreFlags }
+  /** Help was printed, or the command line is wrong and was answered with what is wrong. */
+  | { readonly kind: "exit"; readonly code: number };
+
+/**
+ * Reads `neon-store`'s command line; a wrong one ends as exit code 2 with a sentence on `err`.
+ *
+ * @param argv the words behind the program's name
+ */
+export function parseNeonStoreArguments(
+  argv: readonly string[],
+  output: { readonly out: (text: string) => void; readonly err: (text: string) => void },
+): NeonStoreCommand {
+  let result: NeonStoreCommand = { kind: "exit", code: 0 };
+  const program = new Command("neon-store")
+    .description("Storage for computes that run a stock PostgreSQL: base backups, WAL, timelines, in one directory.")
+    .exitOverride()
+    .allowExcessArguments(false)
+    .showHelpAfterError("(see --help for all options)")
+    .configureOutput({ writeOut: output.out, writeErr: output.err })
+    .action((flags: Record<string, unknown>) => {
+      // Defaults do not go through the option's parser.
+      for (const [name, value] of Object.entries(flags))
+        if (name.endsWith("Addr") && typeof value === "string") flags[name] = parseListenAddress(value);
+      result = { kind: "run", flags: flags as unknown as NeonStoreFlags };
+    });
+  for (const flag of NEON_STORE_FLAGS) program.addOption(optionOf(flag));
+  try {
+    program.parse([...argv], { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    return { kind: "exit", code: error.exitCode === 0 ? 0 : 2 };
+  }
+  return result;
+}

@@ -1,0 +1,117 @@
+import { rm } from "node:fs/promises";
+import { replaceFile } from "../disk/atomic_file.ts";
+import type { Logger } from "../telemetry/log.ts";
+import { display } from "../telemetry/log_line.ts";
+import { createApi } from "./http/api.ts";
+import { serveHttp } from "./http/server.ts";
+import { LibpqServer } from "./libpq/server.ts";
+import { formatListenAddress, type ListenAddress } from "./listen_address.ts";
+import { PageService } from "./pageserver/page_service.ts";
+import { pageserverService } from "./pageserver/service.ts";
+import { safekeeperService } from "./safekeeper/service.ts";
+import { Store, type StoreOptions } from "./store.ts";
+import { loadTokenVerifier } from "./token.ts";
+
+/** What is listened on; names as in `store_endpoints.json`. */
+interface StoreAddresses {
+  readonly http: ListenAddress;
+  readonly pageserver: ListenAddress;
+  readonly grpc: ListenAddress;
+  readonly safekeeper: ListenAddress;
+}
+
+export interface StoreServerOptions extends StoreOptions {
+  readonly addresses: StoreAddresses;
+  /** PEM file or directory of them; without one everyone is trusted. */
+  readonly authPublicKeyPath?: string | undefined;
+}
+
+export interface StoreServer {
+  readonly store: Store;
+  /** With the ports that were really taken. */
+  readonly addresses: StoreAddresses;
+  /** Gives what is under way this much time, then ends it; a second call can only shorten that. Never rejects. */
+  stop(graceMs: number): Promise<void>;
+}
+
+interface Listener {
+  stop(deadline: AbortSignal): Promise<void>;
+}
+
+/**
+ * Opens a store and serves it: pageserver (libpq and gRPC), safekeeper and HTTP in one process (design.md 5).
+ *
+ * @throws StoreError with exit code 4 for the directory and 5 for an address
+ */
+export async function startStoreServer(options: StoreServerOptions): Promise<StoreServer> {
+  const { log } = options;
+  const wanted = options.addresses;
+  const verify =
+    options.authPublicKeyPath === undefined ? undefined : await loadTokenVerifier(options.authPublicKeyPath);
+  const store = await Store.open(options);
+  const listeners: Listener[] = [];
+  let stopping: Promise<void> | undefined;
+  const deadline = new AbortController();
+  const stop = async (graceMs: number): Promise<void> => {
+    const timer = setTimeout(() => deadline.abort(), graceMs);
+    stopping ??= stopAll(store, listeners, log, deadline.signal);
+    await stopping;
+    clearTimeout(timer);
+  };
+  const libpq = async (name: "pageserver" | "safekeeper"): Promise<ListenAddress> => {
+    const service = name === "pageserver" ? pageserverService(store) : safekeeperService(store);
+    const { server, address } = await LibpqServer.listen({ name, address: wanted[name], service, verify, log });
+    listeners.push(server);
+    return announced(name, address, log);
+  };
+  try {
+    const pageserver = await libpq("pageserver");
+    const { server: pageService, address: grpcAddress } = await PageService.listen({
+      address: wanted.grpc,
+      store,
+      verify,
+      log,
+    });
+    listeners.push(pageService);
+    const grpc = announced("grpc", grpcAddress, log);
+    const safekeeper = await libpq("safekeeper");
+    const httpServer = await serveHttp(createApi({ store, verify, log }), wanted.http);
+    listeners.push(httpServer);
+    const http = announced("http", httpServer.address, log);
+    const addresses = { http, pageserver, grpc, safekeeper };
+    await writeEndpoints(store, addresses);
+    return { store, addresses, stop };
+  } catch (error) {
+    await stop(0);
+    throw error;
+  }
+}
+
+function announced(name: string, address: ListenAddress, log: Logger): ListenAddress {
+  log.info(`listening`, { name: display(name), address: display(formatListenAddress(address)) });
+  return address;
+}
+
+/** For managers that let us choose the ports. */
+async function writeEndpoints(store: Store, addresses: StoreAddresses): Promise<void> {
+  const texts = Object.entries(addresses).map(([name, address]) => [name, formatListenAddress(address)]);
+  const content = { pid: process.pid, ...Object.fromEntries(texts) };
+  await replaceFile(store.layout.endpointsFile, `${JSON.stringify(content, undefined, 2)}\n`, { durable: false });
+}
+
+async function stopAll(
+  store: Store,
+  listeners: readonly Listener[],
+  log: Logger,
+  deadline: AbortSignal,
+): Promise<void> {
+  store.drain();
+  // A manager must not find addresses at which nobody answers.
+  const results = await Promise.allSettled([
+    rm(store.layout.endpointsFile, { force: true }),
+    ...listeners.map((listener) => listener.stop(deadline)),
+  ]);
+  const last = await Promise.allSettled([store.close()]);
+  for (const result of [...results, ...last])
+    if (result.status === "rejected") log.error("could not stop cleanly", { error: String(result.reason) });
+}
