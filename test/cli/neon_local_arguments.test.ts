@@ -1,0 +1,39 @@
+import { expect, test } from "vitest";
+import { parseNeonLocalArguments } from "../../src/cli/neon_local_arguments.ts";
+
+function parse(...argv: string[]) {
+  const out: string[] = [];
+  const err: string[] = [];
+  const command = parseNeonLocalArguments(argv, { out: (text) => out.push(text), err: (text) => err.push(text) });
+  return { command, out: out.join(""), err: err.join("") };
+}
+
+test("serve has defaults, and takes every flag", () => {
+  expect(parse("serve").command).toEqual({ kind: "serve", flags: { port: 55432 } });
+  const all = parse("serve", "--dir", "d", "--port", "0", "--pg-version", "15", "--pg-bin", "/b", "--user", "u");
+  expect(all.command).toEqual({
+    kind: "serve",
+    flags: { dir: "d", port: 0, pgVersion: 15, pgBin: "/b", user: "u" },
+  });
+});
+
+test.each([["--help"], ["serve", "--help"]])("help is no error: %s", (...argv) => {
+  const { command, out } = parse(...argv);
+  expect(command).toEqual({ kind: "exit", code: 0 });
+  expect(out).toContain("Usage: neon-local");
+});
+
+test.each([
+  [[]],
+  [["sevre"]],
+  [["serve", "--what"]],
+  [["serve", "extra"]],
+  [["serve", "--port", "65536"]],
+  [["serve", "--port", "x"]],
+  [["serve", "--pg-version", "13"]],
+  [["serve", "--dir"]],
+])("a wrong command line ends as 2: %j", (argv) => {
+  const { command, err } = parse(...argv);
+  expect(command).toEqual({ kind: "exit", code: 2 });
+  expect(err).not.toBe("");
+});
