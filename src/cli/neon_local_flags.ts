@@ -4,7 +4,7 @@ import { type Flag, parsePort } from "./flag.ts";
 /** The values of `neon-local serve` after parsing. */
 export interface ServeFlags {
   readonly dir?: string;
-  readonly port: number;
+  readonly pgPort: number;
   readonly pgVersion?: 14 | 15 | 16 | 17 | 18;
   readonly pgBin?: string;
   readonly user?: string;
@@ -17,7 +17,7 @@ export const SERVE_FLAGS: readonly Flag[] = [
     help: "state directory; NEON_LOCAL_DIR, NEON_REPO_DIR, the nearest .neon above, then ./.neon (as root /var/lib/neon-local) when absent",
   },
   {
-    flags: "--port <port>",
+    flags: "--pg-port <port>",
     help: "port of Postgres on 127.0.0.1; 0 takes a free one",
     default: 55432,
     parse: parsePort,

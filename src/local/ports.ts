@@ -49,7 +49,7 @@ async function hold(port: number, held: Server[]): Promise<number | undefined> {
       // A machine without IPv6.
       if (host === "::1" && ["EADDRNOTAVAIL", "EAFNOSUPPORT", "EINVAL"].includes(code)) continue;
       if (code === "EADDRINUSE") return undefined;
-      throw new CodedError("port_in_use", `cannot listen on port ${port}; choose another with --port`, {
+      throw new CodedError("port_in_use", `cannot listen on port ${port}; choose another with --pg-port`, {
         exitCode: 5,
         cause: error,
       });
@@ -73,7 +73,7 @@ async function portInUse(port: number): Promise<CodedError> {
   const pid = await portOwner(port);
   return new CodedError(
     "port_in_use",
-    `port ${port} is in use${pid === undefined ? "" : ` by process ${pid}`}; choose another with --port, or 0 for any free one`,
+    `port ${port} is in use${pid === undefined ? "" : ` by process ${pid}`}; choose another with --pg-port, or 0 for any free one`,
     { status: 409, exitCode: 5 },
   );
 }

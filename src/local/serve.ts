@@ -10,7 +10,7 @@ import { formatSummary } from "./summary.ts";
 export interface ServeOptions {
   readonly dir?: string;
   /** Port of Postgres; 0: any. */
-  readonly port: number;
+  readonly pgPort: number;
   readonly pgVersion?: PostgresMajor;
   readonly pgBin?: string;
   readonly user?: string;

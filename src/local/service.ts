@@ -31,7 +31,7 @@ import type { SupervisorOptions } from "./supervised_child.ts";
 
 export interface ServiceOptions {
   readonly layout: StateLayout;
-  readonly port: number;
+  readonly pgPort: number;
   readonly pgVersion?: PostgresMajor;
   readonly pgBin?: string;
   readonly env: NodeJS.ProcessEnv;
@@ -89,7 +89,7 @@ export class Service {
     this.#logs.log.info("service starting", { pid: process.pid, dir: layout.root });
     await this.#writeServiceFile({});
     await this.#progress.step("ending what an earlier run left", () => this.#reap());
-    const ports = await choosePgPorts(this.#options.port);
+    const ports = await choosePgPorts(this.#options.pgPort);
     const { installation, records } = await this.#prepareRecords();
     await this.#prepareDirectories();
     const postgresName = nameForPrograms(postgresUser);

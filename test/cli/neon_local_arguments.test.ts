@@ -9,11 +9,11 @@ function parse(...argv: string[]) {
 }
 
 test("serve has defaults, and takes every flag", () => {
-  expect(parse("serve").command).toEqual({ kind: "serve", flags: { port: 55432 } });
-  const all = parse("serve", "--dir", "d", "--port", "0", "--pg-version", "15", "--pg-bin", "/b", "--user", "u");
+  expect(parse("serve").command).toEqual({ kind: "serve", flags: { pgPort: 55432 } });
+  const all = parse("serve", "--dir", "d", "--pg-port", "0", "--pg-version", "15", "--pg-bin", "/b", "--user", "u");
   expect(all.command).toEqual({
     kind: "serve",
-    flags: { dir: "d", port: 0, pgVersion: 15, pgBin: "/b", user: "u" },
+    flags: { dir: "d", pgPort: 0, pgVersion: 15, pgBin: "/b", user: "u" },
   });
 });
 
@@ -28,8 +28,8 @@ test.each([
   [["sevre"]],
   [["serve", "--what"]],
   [["serve", "extra"]],
-  [["serve", "--port", "65536"]],
-  [["serve", "--port", "x"]],
+  [["serve", "--pg-port", "65536"]],
+  [["serve", "--pg-port", "x"]],
   [["serve", "--pg-version", "13"]],
   [["serve", "--dir"]],
 ])("a wrong command line ends as 2: %j", (argv) => {

@@ -32,7 +32,7 @@ export class LocalService implements AsyncDisposable {
   constructor(options: LocalServiceOptions) {
     if (!existsSync(NEON_LOCAL)) throw new Error(`${NEON_LOCAL} does not exist: run npm run build first`);
     this.dir = options.dir;
-    const flags = options.flags ?? ["--port", "0"];
+    const flags = options.flags ?? ["--pg-port", "0"];
     this.child = spawn(process.execPath, [NEON_LOCAL, "serve", "--dir", options.dir, ...flags], {
       cwd: "/",
       env: { PATH: process.env.PATH, HOME: "/nonexistent", ...options.env },

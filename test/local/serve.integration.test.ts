@@ -57,7 +57,7 @@ describe.each(users)("neon-local serve as %s", (_name, user) => {
 
     expect(await first.stop("SIGTERM")).toBe(0);
     expect(await first.left()).toEqual([]);
-    const again = await serve({ dir, user, flags: ["--port", port] });
+    const again = await serve({ dir, user, flags: ["--pg-port", port] });
     await again.started();
     expect(again.connectionString).toBe(first.connectionString);
     expect(await again.query("SELECT 1 AS one")).toEqual([{ one: 1 }]);
@@ -131,7 +131,7 @@ describe("neon-local serve", () => {
     expect(await second.exited).toBe(6);
     expect(second.stderr).toContain(`(pid ${service.child.pid})`);
     const { port } = new URL(service.connectionString);
-    const other = await serve({ dir: await stateDirectory(), flags: ["--port", port] });
+    const other = await serve({ dir: await stateDirectory(), flags: ["--pg-port", port] });
     expect(await other.exited).toBe(5);
     expect(other.stderr).toContain(`port ${port} is in use`);
     expect(await service.query("SELECT 1 AS one")).toEqual([{ one: 1 }]);
@@ -143,7 +143,7 @@ describe("neon-local serve", () => {
     onTestFinished(() => void server.close());
     const address = server.address();
     const port = typeof address === "object" ? String(address?.port) : "";
-    const service = await serve({ dir: await stateDirectory(), flags: ["--port", port] });
+    const service = await serve({ dir: await stateDirectory(), flags: ["--pg-port", port] });
     expect(await service.exited).toBe(5);
     expect(service.stdout).toBe("");
     expect(service.stderr).toContain(`port ${port} is in use`);
@@ -152,9 +152,9 @@ describe("neon-local serve", () => {
 
   test("ends with 2, 3 and 4 for usage, a missing Postgres and an unusable directory", async () => {
     const dir = await stateDirectory();
-    const wrong = await serve({ dir, flags: ["--port", "x"] });
+    const wrong = await serve({ dir, flags: ["--pg-port", "x"] });
     expect(await wrong.exited).toBe(2);
-    const missing = await serve({ dir, flags: ["--port", "0", "--pg-bin", "/nonexistent"] });
+    const missing = await serve({ dir, flags: ["--pg-port", "0", "--pg-bin", "/nonexistent"] });
     expect(await missing.exited).toBe(3);
     expect(missing.stderr).toContain("/nonexistent");
     await rm(dir, { recursive: true });
@@ -172,7 +172,7 @@ describe("neon-local serve", () => {
     const { pg_version } = JSON.parse(await readFile(join(dir, "state/branches/local/main.json"), "utf8")) as {
       pg_version: number;
     };
-    const other = await serve({ dir, flags: ["--port", "0", "--pg-version", pg_version === 17 ? "16" : "17"] });
+    const other = await serve({ dir, flags: ["--pg-port", "0", "--pg-version", pg_version === 17 ? "16" : "17"] });
     expect(await other.exited).toBe(2);
     expect(other.stderr).toContain(`PostgreSQL ${pg_version}`);
   });
