@@ -4,7 +4,14 @@ import { build } from "esbuild";
 
 rmSync("dist", { recursive: true, force: true });
 await build({
-  entryPoints: { compute_ctl: "src/compute_ctl.ts", neon_store: "src/neon_store.ts", neon_local: "src/neon_local.ts" },
+  entryPoints: {
+    compute_ctl: "src/compute_ctl.ts",
+    neon_store: "src/neon_store.ts",
+    neon_local: "src/neon_local.ts",
+    // Workers: found by src/disk/worker_entry.ts.
+    walproposer_worker: "src/walproposer/driver/walproposer_worker.ts",
+    store_wal_worker: "src/store/wal_service/store_wal_worker.ts",
+  },
   outdir: "dist",
   bundle: true,
   splitting: true,

@@ -5,7 +5,9 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { renderOpenApi } from "./generate/openapi.ts";
 import { renderSpecSchema } from "./generate/spec_schema.ts";
+import { renderStates } from "./generate/states.ts";
 
 interface Generated {
   /** From the repository's root. */
@@ -14,7 +16,11 @@ interface Generated {
   readonly render: () => string | Promise<string>;
 }
 
-export const GENERATED: readonly Generated[] = [{ path: "specs/compute-spec.schema.json", render: renderSpecSchema }];
+export const GENERATED: readonly Generated[] = [
+  { path: "specs/compute-spec.schema.json", render: renderSpecSchema },
+  { path: "specs/openapi.json", render: renderOpenApi },
+  { path: "docs/states.md", render: renderStates },
+];
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 

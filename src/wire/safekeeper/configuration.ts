@@ -3,7 +3,7 @@ import type { ByteWriter } from "./byte_writer.ts";
 import { invalidMessage } from "./invalid_message.ts";
 
 /** One safekeeper of a membership configuration. */
-export interface Member {
+interface Member {
   readonly nodeId: bigint;
   readonly host: string;
   readonly pgPort: number;
@@ -43,7 +43,7 @@ export function writeConfiguration(writer: ByteWriter, conf: Configuration): voi
 }
 
 /** Throws unless generation and members go together and no node id stands twice in one set. */
-export function checkConfiguration(conf: Configuration): void {
+function checkConfiguration(conf: Configuration): void {
   const empty = conf.members.length === 0;
   if (conf.generation === 0 && (!empty || conf.newMembers !== undefined))
     throw invalidMessage("a configuration of generation 0 must not have members");

@@ -5,7 +5,7 @@ import type { ByteWriter } from "./byte_writer.ts";
 import { invalidMessage } from "./invalid_message.ts";
 
 /** From `lsn` on the WAL was written in `term`. */
-export interface TermStart {
+interface TermStart {
   readonly term: bigint;
   readonly lsn: Lsn;
 }
@@ -28,7 +28,7 @@ export function writeHistory(writer: ByteWriter, history: TermHistory): void {
 }
 
 /** Throws unless the entries ascend. */
-export function checkHistory(history: TermHistory): void {
+function checkHistory(history: TermHistory): void {
   let last: TermStart | undefined;
   for (const entry of history) {
     if (last && (entry.term <= last.term || entry.lsn < last.lsn))

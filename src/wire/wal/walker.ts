@@ -17,6 +17,8 @@ export interface WalWalkerOptions {
   readonly magic?: number | undefined;
   /** Identifier that every long page header must carry; not checked when left out. */
   readonly systemIdentifier?: bigint | undefined;
+  /** True refuses a page that overwrites a record which was given up, as real safekeepers do. */
+  readonly refuseOverwrite?: boolean | undefined;
   /** Which records keep their body; none when left out. */
   readonly keepBody?: (record: Pick<WalRecord, "rmgr" | "info" | "length">) => boolean;
 }
@@ -133,8 +135,10 @@ export class WalWalker {
       this.#fail(start, `page of another system (identifier ${header.systemIdentifier})`);
     else if (this.#headerFilled === 0) {
       if (header.info & FIRST_IS_CONTINUATION) this.#fail(start, "page continues a record that is not there");
-    } else if (header.info & FIRST_OVERWRITES_CONTINUATION) this.#reset();
-    else if (!(header.info & FIRST_IS_CONTINUATION)) this.#fail(start, "page does not continue the record before it");
+    } else if (header.info & FIRST_OVERWRITES_CONTINUATION) {
+      if (this.#options.refuseOverwrite) this.#fail(start, "page overwrites a record that was given up");
+      else this.#reset();
+    } else if (!(header.info & FIRST_IS_CONTINUATION)) this.#fail(start, "page does not continue the record before it");
     else if (header.remaining !== this.#missing()) this.#fail(start, "page continues a record of another length");
   }
 

@@ -1,0 +1,132 @@
+import { Worker } from "node:worker_threads";
+import { workerEntry } from "../../disk/worker_entry.ts";
+import { CodedError, errorChain } from "../../errors/coded_error.ts";
+import type { Lsn } from "../../wire/lsn.ts";
+import type { AttachOptions, ProposerDriverOptions, ProposerStatus } from "./proposer_driver.ts";
+import type { WorkerCommand, WorkerMessage } from "./worker_messages.ts";
+
+export interface WalProposerHandlers {
+  onLog(level: "info" | "warn" | "error", message: string): void;
+  onStatus(status: ProposerStatus): void;
+  /** Another compute took over, or the proposer cannot go on: commits will never return again. Called once. */
+  onLost(error: CodedError): void;
+}
+
+/** The result of an election: WAL of older computes is refused from now on, and `startLsn` is where ours begins. */
+export interface Elected {
+  readonly term: bigint;
+  readonly startLsn: Lsn;
+  /** Term of the newest WAL in storage: ours only if nobody else wrote since. */
+  readonly donorLastLogTerm: bigint;
+}
+
+/** The WAL proposer of this compute: a worker thread and what may be asked of it. */
+export class WalProposer {
+  readonly #worker: Worker;
+  readonly #handlers: WalProposerHandlers;
+  readonly #pending = new Map<number, { resolve: (lsn: Lsn | undefined) => void; reject: (error: Error) => void }>();
+  readonly #elected = Promise.withResolvers<Elected>();
+  #nextId = 1;
+  #stopped = false;
+
+  constructor(options: ProposerDriverOptions, handlers: WalProposerHandlers) {
+    this.#handlers = handlers;
+    this.#worker = new Worker(workerEntry("walproposer_worker", import.meta.url));
+    this.#worker.on("message", (message: WorkerMessage) => this.#receive(message));
+    this.#worker.on("error", (error) => this.#lose(new CodedError("proposer_failed", errorChain(error))));
+    this.#worker.on("exit", () => this.#lose(new CodedError("proposer_failed", "the WAL proposer's thread ended")));
+    // Whoever does not wait for the election learns of its failure through onLost.
+    this.#elected.promise.catch(() => undefined);
+    this.#ask({ do: "start", options }).catch((error: unknown) => this.#lose(error as CodedError));
+  }
+
+  /** Resolves when a quorum elected us and agrees on the log; waits as long as that takes. */
+  async elected(signal: AbortSignal): Promise<Elected> {
+    signal.throwIfAborted();
+    const aborted = Promise.withResolvers<never>();
+    const abort = (): void => aborted.reject(signal.reason);
+    signal.addEventListener("abort", abort, { once: true });
+    try {
+      return await Promise.race([this.#elected.promise, aborted.promise]);
+    } finally {
+      signal.removeEventListener("abort", abort);
+    }
+  }
+
+  /** Opens the base backup's WAL, for the check of the server's first record. Call it before the server starts. */
+  async openBackup(pgdata: string): Promise<void> {
+    await this.#ask({ do: "open_backup", pgdata });
+  }
+
+  /** Attaches to the running server. @returns what the server had flushed when we came */
+  async attach(startLsn: Lsn, source: Omit<AttachOptions, "previousRecord">): Promise<Lsn> {
+    return (await this.#ask({ do: "attach", startLsn, source })) ?? startLsn;
+  }
+
+  /** Resolves when a quorum holds everything up to `lsn`. */
+  async whenCommitted(lsn: Lsn): Promise<void> {
+    await this.#ask({ do: "when_committed", lsn });
+  }
+
+  /** The server is gone. @returns the end of the WAL that storage has */
+  async finish(): Promise<Lsn> {
+    return (await this.#ask({ do: "finish" })) ?? 0n;
+  }
+
+  /** Ends the thread. Safe to call again. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#rejectAll(new CodedError("proposer_stopped", "the WAL proposer was stopped"));
+    await this.#worker.terminate();
+  }
+
+  #ask(command: WorkerCommand["command"]): Promise<Lsn | undefined> {
+    if (this.#stopped) return Promise.reject(new CodedError("proposer_stopped", "the WAL proposer was stopped"));
+    const id = this.#nextId++;
+    return new Promise((resolve, reject) => {
+      this.#pending.set(id, { resolve, reject });
+      this.#worker.postMessage({ id, command } satisfies WorkerCommand);
+    });
+  }
+
+  #receive(message: WorkerMessage): void {
+    switch (message.type) {
+      case "done":
+        this.#pending.get(message.id)?.resolve(message.lsn);
+        this.#pending.delete(message.id);
+        return;
+      case "refused":
+        this.#pending.get(message.id)?.reject(new CodedError(message.code, message.reason));
+        this.#pending.delete(message.id);
+        return;
+      case "synced":
+        this.#elected.resolve(message);
+        return;
+      case "log":
+        this.#handlers.onLog(message.level, message.message);
+        return;
+      case "status":
+        this.#handlers.onStatus(message.status);
+        return;
+      case "fenced":
+        this.#lose(new CodedError("fenced", `another compute took over with term ${message.term}: ${message.reason}`));
+        return;
+      case "failed":
+        this.#lose(new CodedError(message.code, message.reason));
+        return;
+    }
+  }
+
+  #lose(error: CodedError): void {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    this.#rejectAll(error);
+    this.#handlers.onLost(error);
+  }
+
+  #rejectAll(error: CodedError): void {
+    this.#elected.reject(error);
+    for (const { reject } of this.#pending.values()) reject(error);
+    this.#pending.clear();
+  }
+}
