@@ -3,28 +3,38 @@ import { CodedError, errorChain } from "../errors/coded_error.ts";
 import { SpecShapeError, SpecSyntaxError } from "../spec/decode.ts";
 import type { RouteContext } from "./route.ts";
 
-/** A spec with many roles outgrows the original's 2 MiB (contract: http-api.md 2.5). */
-const MAX_BODY_BYTES = 64 * 1024 * 1024;
+const MIB = 1024 * 1024;
 
-const limit = bodyLimit({
-  maxSize: MAX_BODY_BYTES,
-  onError: () => {
-    throw new CodedError("body_too_large", "failed to buffer the request body: length limit exceeded", { status: 413 });
-  },
-});
+/** A spec with many roles outgrows the original's 2 MiB (contract: http-api.md 2.5). */
+const LIMITS = { spec: limitTo(64 * MIB), small: limitTo(2 * MIB) };
+
+function limitTo(maxSize: number): ReturnType<typeof bodyLimit> {
+  return bodyLimit({
+    maxSize,
+    onError: () => {
+      throw new CodedError("body_too_large", "failed to buffer the request body: length limit exceeded", {
+        status: 413,
+      });
+    },
+  });
+}
 
 /**
  * Reads a request's JSON body through a decoder; failures are 415, 413, 400 (syntax) and 422 (shape), in that order and with
  * the whole message in lower case (contract: http-api.md 3.3, family A).
  */
-export async function readJsonBody<T>(context: RouteContext, decode: (text: string) => T): Promise<T> {
+export async function readJsonBody<T>(
+  context: RouteContext,
+  decode: (text: string) => T,
+  size: keyof typeof LIMITS = "small",
+): Promise<T> {
   const type = context.req.header("content-type")?.split(";")[0]?.trim().toLowerCase() ?? "";
   if (!/^application\/(json|[^\s/]+\+json)$/.test(type))
     throw new CodedError("unsupported_media_type", "expected request with `content-type: application/json`", {
       status: 415,
     });
   let text = "";
-  await limit(context, async () => {
+  await LIMITS[size](context, async () => {
     text = await context.req.text();
   });
   try {

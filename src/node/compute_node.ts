@@ -1,41 +1,77 @@
-import { CodedError, errorChain } from "../errors/coded_error.ts";
-import type { ComputeApi, ComputeReport, TerminateMode, TerminateOutcome } from "../http/compute_api.ts";
+import { CodedError } from "../errors/coded_error.ts";
+import type {
+  ComputeApi,
+  ComputeEvent,
+  ComputeReport,
+  ExtensionFile,
+  PromotionTimings,
+  TerminateMode,
+  TerminateOutcome,
+} from "../http/compute_api.ts";
+import { statusText } from "../http/compute_status.ts";
+import type { LocalFileCacheApi } from "../http/local_file_cache_api.ts";
+import type { PostgresAccess } from "../http/postgres_access.ts";
+import type { Reconciled } from "../reconcile/reconcile.ts";
 import type { ResolvedSpec } from "../spec/resolved_spec.ts";
 import type { ComputeMetrics } from "../telemetry/compute_metrics.ts";
 import type { Logger } from "../telemetry/log.ts";
-import { display } from "../telemetry/log_line.ts";
 import type { StartupMetrics } from "../telemetry/startup_metrics.ts";
 import { formatLsn, type Lsn } from "../wire/lsn.ts";
-import { ComputeState } from "./compute_state.ts";
+import { ComputeState, InvalidStatusError } from "./compute_state.ts";
+import { Configurator, type ReconfigurationActions } from "./configurator.ts";
+import { EventLog } from "./event_log.ts";
 import { JobQueue } from "./job_queue.ts";
+import { Promotion, requirePromotable } from "./promotion.ts";
 
-/** What the life cycle does on behalf of requests; `run.ts` provides it. */
-export interface ComputeActions {
-  /** Applies a spec to the running Postgres. */
-  reconfigure(spec: ResolvedSpec): Promise<void>;
+/** What the life cycle does on behalf of requests. */
+export interface ComputeActions extends ReconfigurationActions {
   /** Asks Postgres for a fast stop; the life cycle notices its end. Also called where no Postgres runs. */
   requestStop(): void;
+  /** Makes this replica the primary of `spec`, once its replay has reached the LSN. */
+  promote(spec: ResolvedSpec, walFlushLsn: Lsn): Promise<PromotionTimings>;
+  downloadExtension(file: ExtensionFile, spec: ResolvedSpec | null): Promise<void>;
+  /** Why commits wait, in a few words; null when they do not. */
+  commitsBlocked(): string | null;
+}
+
+/** What a compute is made of once its machine is known: before the servers listen. */
+export interface ComputeParts {
+  readonly actions: ComputeActions;
+  readonly postgres: PostgresAccess;
+  readonly localFileCache: LocalFileCacheApi;
 }
 
 /** One compute as the HTTP servers see it: its state, its spec and what may be asked of it. */
 export class ComputeNode implements ComputeApi {
   readonly state: ComputeState;
+  /** What the monitor found out last. */
+  readonly activity: { lastActive: Date | null; answers: boolean } = { lastActive: null, answers: true };
+  /** Everything that writes `postgresql.conf` or the catalog of a running Postgres. */
+  readonly jobs = new JobQueue();
+  readonly eventLog = new EventLog();
   readonly #startup: StartupMetrics;
   readonly #metrics: ComputeMetrics;
   readonly #log: Logger;
-  readonly #jobs = new JobQueue();
+  readonly #promotion = new Promotion();
   readonly #ending = new AbortController();
-  #actions: ComputeActions | undefined;
+  #parts: ComputeParts | undefined;
+  #configurator: Configurator | undefined;
   #startTime = new Date();
   #spec: ResolvedSpec | null = null;
+  #reconciled: Reconciled | null = null;
   #terminateLsn: Lsn | null = null;
-  lastActive: Date | null = null;
 
   constructor(log: Logger, metrics: ComputeMetrics, startup: StartupMetrics) {
     this.#log = log;
     this.#metrics = metrics;
     this.#startup = startup;
     this.state = new ComputeState(log, metrics);
+    this.#tellStatus();
+    let told = this.state.status;
+    this.state.onChange(() => {
+      if (this.state.status !== told) this.#tellStatus();
+      told = this.state.status;
+    });
   }
 
   /** The last accepted spec. */
@@ -47,13 +83,29 @@ export class ComputeNode implements ComputeApi {
     return this.#startTime;
   }
 
-  attach(actions: ComputeActions): void {
-    this.#actions = actions;
+  get postgres(): PostgresAccess {
+    return this.#attached.postgres;
+  }
+
+  get localFileCache(): LocalFileCacheApi {
+    return this.#attached.localFileCache;
+  }
+
+  attach(parts: ComputeParts): void {
+    this.#parts = parts;
+    this.#configurator = new Configurator({
+      state: this.state,
+      jobs: this.jobs,
+      actions: parts.actions,
+      spec: { get: () => this.#spec, set: (spec) => this.#take(spec) },
+      log: this.#log,
+      signal: this.#ending.signal,
+    });
   }
 
   /** The first spec was at hand when the process started. */
   takeFirstSpec(spec: ResolvedSpec): void {
-    this.#spec = spec;
+    this.#take(spec);
     this.state.apply("spec_at_start");
   }
 
@@ -79,7 +131,7 @@ export class ComputeNode implements ComputeApi {
       tenant: this.#spec?.tenantId ?? null,
       timeline: this.#spec?.timelineId ?? null,
       status: this.state.status,
-      lastActive: this.lastActive,
+      lastActive: this.activity.lastActive,
       error: this.state.error,
     };
   }
@@ -92,13 +144,39 @@ export class ComputeNode implements ComputeApi {
     return this.#metrics.text();
   }
 
+  events(): readonly ComputeEvent[] {
+    return this.eventLog.recent();
+  }
+
+  onEvent(listener: (event: ComputeEvent) => void): () => void {
+    return this.eventLog.listen(listener);
+  }
+
+  requireRunning(): void {
+    if (this.state.status !== "running") throw new InvalidStatusError(this.state.status);
+  }
+
+  notReady(): string | null {
+    if (this.state.status !== "running") return statusText(this.state.status);
+    if (!this.activity.answers) return "Postgres does not answer";
+    return this.#attached.actions.commitsBlocked();
+  }
+
+  /** What the last look at roles and databases came to; for `GET /reconcile`. */
+  reconciled(outcome: Reconciled): void {
+    this.#reconciled = outcome;
+  }
+
+  get lastReconciled(): Reconciled | null {
+    return this.#reconciled;
+  }
+
   async configure(spec: ResolvedSpec): Promise<void> {
-    const first = this.state.state === "empty";
-    if (!first && this.#spec !== null && this.state.accepts("configure")) refuseOtherIdentity(this.#spec, spec);
-    this.state.apply("configure");
-    this.#spec = spec;
-    this.#log.info(`waiting for compute to become running, current status: ${this.state.status}`);
-    if (!first) void this.#jobs.run(() => this.#reconfigure(spec));
+    if (this.state.state === "empty") {
+      this.state.apply("configure");
+      this.#take(spec);
+    } else await this.#configurator?.configure(spec);
+    this.#log.info(`waiting for compute to become running, current status: ${statusText(this.state.status)}`);
     const reached = await this.#waitFor("running", "start_failed", "reconfiguration_failed");
     if (reached !== "running")
       throw new CodedError(
@@ -107,30 +185,59 @@ export class ComputeNode implements ComputeApi {
       );
   }
 
+  /** Applies the spec in force once more; see {@link Configurator.reapply}. */
+  async reapply(): Promise<void> {
+    await this.#configurator?.reapply();
+  }
+
+  refresh(): void {
+    this.#metrics.refreshRequests.inc();
+    if (!this.state.accepts("refresh"))
+      throw new CodedError(
+        "cannot_refresh",
+        `Cannot refresh compute configuration in state ${camelCase(this.state.status)}`,
+      );
+    if (this.state.apply("refresh")) void this.#configurator?.refresh();
+  }
+
+  async promote(spec: ResolvedSpec, walFlushLsn: Lsn): Promise<PromotionTimings> {
+    const { actions, postgres, localFileCache } = this.#attached;
+    if (!this.#promotion.begun) {
+      this.requireRunning();
+      const prewarm = postgres.installation.kind === "neon" ? localFileCache.prewarmState : undefined;
+      requirePromotable({ spec: this.#spec, prewarm });
+    }
+    return await this.#orEnding(this.#promotion.run((...args) => actions.promote(...args), spec, walFlushLsn));
+  }
+
+  async downloadExtension(file: ExtensionFile): Promise<void> {
+    await this.#attached.actions.downloadExtension(file, this.#spec);
+  }
+
   async terminate(mode: TerminateMode): Promise<TerminateOutcome> {
     const lsn = (): string | null => (this.#terminateLsn === null ? null : formatLsn(this.#terminateLsn));
     if (this.state.state === "terminated") return { repeated: true, lsn: lsn() };
     this.state.apply(mode === "fast" ? "terminate_fast" : "terminate_immediate");
-    this.#actions?.requestStop();
+    this.#parts?.actions.requestStop();
     this.#log.info("sent signal and notified waiters");
     await this.#waitFor("terminated");
     this.#log.info("terminated Postgres");
     return { repeated: false, lsn: lsn() };
   }
 
-  async #reconfigure(spec: ResolvedSpec): Promise<void> {
-    this.#log.info("got configuration request");
-    this.state.apply("reconfiguration_begins");
-    try {
-      if (this.#actions === undefined) throw new CodedError("not_started", "there is no Postgres to reconfigure");
-      await this.#actions.reconfigure(spec);
-    } catch (error) {
-      this.#log.error(`could not configure compute node: ${errorChain(error)}`);
-      this.state.apply("reconfiguration_fails", errorChain(error));
-      return;
-    }
-    this.#log.info("compute node configured", { operation: display(spec.spec.operation_uuid ?? "unknown") });
-    this.state.apply("reconfiguration_done");
+  /** The servers listen only after {@link attach}. */
+  get #attached(): ComputeParts {
+    if (this.#parts === undefined) throw new CodedError("not_attached", "the compute is not ready for requests yet");
+    return this.#parts;
+  }
+
+  #take(spec: ResolvedSpec): void {
+    this.#spec = spec;
+  }
+
+  #tellStatus(): void {
+    const { status, error } = this.state;
+    this.eventLog.add({ kind: "status", at: new Date(), status, error });
   }
 
   async #waitFor(...states: Parameters<ComputeState["reach"]>[0]): Promise<string> {
@@ -141,19 +248,23 @@ export class ComputeNode implements ComputeApi {
       throw error;
     }
   }
+
+  async #orEnding<T>(work: Promise<T>): Promise<T> {
+    const { signal } = this.#ending;
+    signal.throwIfAborted();
+    const done = new AbortController();
+    const ended = new Promise<never>((_, reject) =>
+      signal.addEventListener("abort", () => reject(signal.reason), { once: true, signal: done.signal }),
+    );
+    try {
+      return await Promise.race([work, ended]);
+    } finally {
+      done.abort();
+    }
+  }
 }
 
-/** Postgres cannot change these while it runs, and neither can its storage (contract: spec.md 10 row 6, case 36). */
-function refuseOtherIdentity(current: ResolvedSpec, next: ResolvedSpec): void {
-  const changed = [
-    current.tenantId === next.tenantId ? [] : ["tenant_id"],
-    current.timelineId === next.timelineId ? [] : ["timeline_id"],
-    current.spec.mode.kind === next.spec.mode.kind ? [] : ["mode"],
-  ].flat();
-  if (changed.length > 0)
-    throw new CodedError(
-      "other_identity",
-      `${changed.join(", ")} of a running compute cannot change: start another compute`,
-      { status: 400 },
-    );
+/** `refresh_configuration` to `RefreshConfiguration`. */
+function camelCase(status: string): string {
+  return status.replace(/(?:^|_)([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }

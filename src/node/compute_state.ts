@@ -62,6 +62,11 @@ export class ComputeState {
     return cell !== "refused" && cell !== "never";
   }
 
+  /** Says what a start waits for, without any change of state; null takes it back. */
+  note(reason: string | null): void {
+    this.#error = reason;
+  }
+
   /** Tells every change from now on, until the signal fires. */
   onChange(listener: (change: StateChange) => void, signal?: AbortSignal): void {
     this.#events.on("change", listener);

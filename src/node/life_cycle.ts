@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { CodedError, errorChain } from "../errors/coded_error.ts";
 import { EXTERNAL_ROUTES } from "../http/external_routes.ts";
+import { INTERNAL_ROUTES } from "../http/internal_routes.ts";
 import { type HttpServer, listen } from "../http/listen.ts";
 import { createRouter } from "../http/router.ts";
 import { createAuthorize } from "../http/token.ts";
@@ -16,21 +17,28 @@ import { display } from "../telemetry/log_line.ts";
 import { StageRecorder } from "../telemetry/stage.ts";
 import { emptyStartupMetrics, formatStartupMetrics } from "../telemetry/startup_metrics.ts";
 import { afterPostgres, cleanUp } from "./after_postgres.ts";
-import { ComputeNode } from "./compute_node.ts";
+import type { CertificateRenewal } from "./background.ts";
+import { type ComputeActions, ComputeNode } from "./compute_node.ts";
 import type { ComputeOptions } from "./compute_options.ts";
+import { createParts, type SharedParts } from "./compute_parts.ts";
 import { loadConfig } from "./load_config.ts";
 import { inspectMachine, type Machine } from "./machine.ts";
 import { createNeonDriver } from "./neon_driver.ts";
-import { reconfigure } from "./reconfigure.ts";
+import { prepareReconfiguration } from "./reconfigure.ts";
 import type { ServerDriver } from "./server_driver.ts";
 import { startCompute } from "./start_compute.ts";
-import { createStockDriver } from "./stock_driver.ts";
+import { createStockDriver, FENCED } from "./stock_driver.ts";
+import { stopNeighbours } from "./stop_neighbours.ts";
 import type { StopRequest } from "./stop_request.ts";
 
 /** How long a control plane may collect the outcome after a failed start or a fast terminate. */
 const COLLECT_MS = 30_000;
 /** Long enough for the answer to `/terminate` to get out; `neon_local` waits 10 s at most. */
 const LINGER_MS = 300;
+/** A fenced compute is gone within 5 s, and what it has to say can be read until then. */
+const LOST_LINGER_MS = 1000;
+/** Supervisors must not start a fenced compute again: it would fence the one that replaced it. */
+const FENCED_EXIT_CODE = 4;
 
 /** What holds from the moment there is a spec. */
 interface Life {
@@ -48,6 +56,12 @@ export class LifeCycle {
   readonly #startup = emptyStartupMetrics();
   readonly #node: ComputeNode;
   readonly #servers: HttpServer[] = [];
+  /** Ends everything that goes on beside the main line. */
+  readonly #background = new AbortController();
+  /** The config says that there is no spec any more. */
+  #abandoned = false;
+  /** Why nothing can be committed any more. */
+  #lost: CodedError | undefined;
   #postmaster: Postmaster | undefined;
   #driver: ServerDriver | undefined;
 
@@ -61,31 +75,60 @@ export class LifeCycle {
 
   async run(): Promise<number> {
     parseConnstr(this.#options.connstr);
-    const [config, machine] = await Promise.all([
-      loadConfig(this.#options, this.#metrics, this.#log, this.#stop.signal),
-      inspectMachine(this.#options, this.#log),
-    ]);
+    const inspected = inspectMachine(this.#options, this.#log);
+    // Looked at meanwhile, but what is wrong with the config is told first, and retries of a control plane are not cut short.
+    inspected.catch(() => undefined);
+    const config = await loadConfig(this.#options, this.#metrics, this.#log, this.#stop.signal);
     const first = config.spec === null ? null : resolveSpec(config.spec);
+    const machine = await inspected;
     this.#node.restartClock();
     // With a spec at hand nobody may ever see `empty`: pollers take that for a failure.
     if (first !== null) this.#node.takeFirstSpec(first);
     const tls = config.compute_ctl_config.tls;
-    this.#node.attach({
-      requestStop: () => void this.#postmaster?.kill("SIGINT"),
-      reconfigure: (resolved) => reconfigure({ resolved, options: this.#options, machine, tls, log: this.#log }),
+    const parts = createParts({
+      options: this.#options,
+      machine,
+      metrics: this.#metrics,
+      spec: () => this.#node.spec,
+      log: this.#log,
+      signal: AbortSignal.any([this.#stop.signal, this.#background.signal]),
     });
+    this.#node.attach({ ...parts, actions: this.#actions(machine, parts, tls) });
     this.#stop.force = () => {
       this.#postmaster?.kill("SIGQUIT");
       process.exit(1);
     };
     await this.#listen(config);
     try {
-      const ended = await Promise.race([this.#live(config, machine), this.#stop.requested]);
+      const ended = await Promise.race([this.#live(config, machine, parts), this.#stop.requested]);
       return ended === "stop" ? await this.#stopNow() : ended;
     } finally {
+      this.#background.abort();
       await this.#driver?.stop();
       for (const server of this.#servers) server.close();
     }
+  }
+
+  #actions(machine: Machine, parts: SharedParts, tls: ComputeConfig["compute_ctl_config"]["tls"]): ComputeActions {
+    const options = this.#options;
+    const log = this.#log;
+    const { connect, postgres } = parts;
+    const { database } = postgres.target;
+    return {
+      requestStop: () => void stopNeighbours(options.dev, log).then(() => this.#postmaster?.kill("SIGINT")),
+      prepare: (resolved) => prepareReconfiguration({ resolved, options, machine, tls, connect, database, log }),
+      fetchConfig: () => loadConfig(options, this.#metrics, log, this.#stop.signal),
+      abandon: () => {
+        this.#abandoned = true;
+        void this.#postmaster?.stop("immediate");
+      },
+      promote: () => Promise.reject(new CodedError("cannot_promote", "this replica's storage cannot be promoted on")),
+      downloadExtension: async (file, resolved) => {
+        const { provideExtension } = await import("../extensions/provide_extension.ts");
+        await provideExtension(await parts.extensionDownloads(), resolved?.spec ?? null, file);
+      },
+      commitsBlocked: () => null,
+    };
   }
 
   async #listen(config: ComputeConfig): Promise<void> {
@@ -96,20 +139,23 @@ export class LifeCycle {
     if (open) log.warn("INSTANCE_ID is set in lakebase mode: the external HTTP API asks for no authorization");
     const authorize = createAuthorize({ keys: config.compute_ctl_config.jwks.keys, computeId, log });
     const external = createRouter({ ...common, routes: EXTERNAL_ROUTES, ...(open ? {} : { authorize }) });
-    const internal = createRouter({ ...common, routes: [] });
+    const internal = createRouter({ ...common, routes: INTERNAL_ROUTES });
     this.#servers.push(await listen({ name: "external", app: external, port: externalHttpPort, hosts: ["::"], log }));
     const hosts = internalHttpAddr === null ? ["127.0.0.1", "::1"] : [internalHttpAddr];
     this.#servers.push(await listen({ name: "internal", app: internal, port: internalHttpPort, hosts, log }));
   }
 
   /** From here to the end of Postgres, or of its failed start. */
-  async #live(config: ComputeConfig, machine: Machine): Promise<number> {
+  async #live(config: ComputeConfig, machine: Machine, parts: SharedParts): Promise<number> {
     const resolved = this.#node.spec ?? (await this.#waitForSpec());
     // Terminated before any spec came.
     if (resolved === null) return 0;
     const driver = this.#createDriver(machine, resolved);
     this.#driver = driver;
-    const stages = new StageRecorder();
+    const { tls } = config.compute_ctl_config;
+    const background = AbortSignal.any([this.#stop.signal, this.#background.signal]);
+    if (tls !== null) void this.#followCertificate(tls, background);
+    const stages = new StageRecorder(undefined, (timing) => this.#node.eventLog.add({ kind: "stage", timing }));
     let postmaster: Postmaster;
     try {
       postmaster = await startCompute({
@@ -117,8 +163,13 @@ export class LifeCycle {
         machine,
         resolved,
         driver,
-        tls: config.compute_ctl_config.tls,
+        tls,
+        metrics: this.#metrics,
         startup: this.#startup,
+        extensionDownloads: parts.extensionDownloads,
+        connect: parts.connect,
+        database: parts.postgres.target.database,
+        onReconciled: (reconciled) => this.#node.reconciled(reconciled),
         stages,
         log: this.#log,
         signal: this.#stop.signal,
@@ -133,14 +184,36 @@ export class LifeCycle {
     this.#node.state.apply("start_done");
     const figures = { metrics: display(formatStartupMetrics(this.#startup)), postmaster_pid: postmaster.pid };
     this.#log.span("start_compute").info("compute start finished", figures);
-    this.#log.debug(`stages of the start\n${stages.waterfall()}`);
+    for (const line of stages.waterfall().split("\n")) this.#log.span("start_compute").debug(line);
+    void this.#runBackground(resolved, parts, background);
     return await this.#watchPostgres(postmaster, { machine, resolved, driver });
+  }
+
+  async #runBackground(resolved: ResolvedSpec, parts: SharedParts, signal: AbortSignal): Promise<void> {
+    const { runBackground } = await import("./background.ts");
+    const { database } = parts.postgres.target;
+    const { kind } = parts.postgres.installation;
+    const common = { options: this.#options, metrics: this.#metrics, log: this.#log };
+    await runBackground({ ...parts, ...common, node: this.#node, kind, resolved, database, signal });
+  }
+
+  async #followCertificate(tls: CertificateRenewal["tls"], signal: AbortSignal): Promise<void> {
+    const { followCertificate } = await import("./background.ts");
+    await followCertificate({ node: this.#node, tls, log: this.#log, signal });
   }
 
   #createDriver(machine: Machine, resolved: ResolvedSpec): ServerDriver {
     const common = { startup: this.#startup, log: this.#log };
     if (machine.installation.kind === "stock")
-      return createStockDriver({ ...common, pgdata: this.#options.pgdata, resolved });
+      return createStockDriver({
+        ...common,
+        options: this.#options,
+        machine,
+        resolved,
+        onStatus: (status) => this.#metrics.setProposer(status),
+        onWaiting: (reason) => this.#node.state.note(reason),
+        onLost: (error) => this.#loseStorage(error),
+      });
     return createNeonDriver({
       ...common,
       options: this.#options,
@@ -184,8 +257,14 @@ export class LifeCycle {
 
   async #watchPostgres(postmaster: Postmaster, { machine, driver }: Life): Promise<number> {
     const exit = await postmaster.exited;
+    this.#background.abort();
     this.#stop.signal.throwIfAborted();
     this.#log.info(`Postgres exited with code ${describeExit(exit)}, shutting down`);
+    if (this.#lost !== undefined) return await this.#endLost(this.#lost);
+    if (this.#abandoned) {
+      await cleanUp(this.#options);
+      return 1;
+    }
     const fast = this.#node.state.state === "termination_pending_fast";
     const terminating = fast || this.#node.state.state === "termination_pending_immediate";
     const isPrimary = this.#node.spec?.spec.mode.kind === "primary";
@@ -204,6 +283,25 @@ export class LifeCycle {
     return exit.code ?? 1;
   }
 
+  /**
+   * Nothing that this server does can be committed any more. A fast stop would wait for an acknowledgement that never comes
+   * (design.md 4).
+   */
+  #loseStorage(error: CodedError): void {
+    this.#log.error(`this compute cannot commit any more: ${error.message}`);
+    this.#lost = error;
+    if (this.#postmaster !== undefined) void this.#postmaster.stop("immediate");
+  }
+
+  /** The end of a compute whose storage went to another one, or turned out not to be what it was started from. */
+  async #endLost(lost: CodedError): Promise<number> {
+    await cleanUp(this.#options);
+    this.#node.state.apply("storage_lost", errorChain(lost));
+    this.#node.endWaiting(new CodedError(lost.code, lost.message));
+    await sleep(LOST_LINGER_MS);
+    return lost.code === FENCED ? FENCED_EXIT_CODE : 1;
+  }
+
   async #lingerForControlPlane(): Promise<void> {
     this.#log.info("giving control plane 30s to collect the error before shutdown");
     await sleep(COLLECT_MS);
@@ -212,6 +310,7 @@ export class LifeCycle {
   /** A signal, or our starter's end: Postgres first, without any sync, then us. */
   async #stopNow(): Promise<number> {
     if (this.#stop.reason) this.#node.endWaiting(this.#stop.reason);
+    await stopNeighbours(this.#options.dev, this.#log);
     if (this.#postmaster !== undefined) {
       const limits = { smart: 0, fast: this.#options.stopTimeoutMs, immediate: 5_000 };
       const exit = await this.#postmaster.stop("fast", limits);

@@ -43,7 +43,9 @@ export function createNeonDriver(given: NeonDriverOptions): ServerDriver {
   };
 
   return {
-    postgresArguments: [],
+    claimsEarly: true,
+    postgresArguments: () => [],
+    dataReady: () => Promise.resolve(),
     async chooseLsn(prepared, signal) {
       const synced = await checkSafekeepersSynced(given.resolved(), startup, log, signal);
       if (synced !== undefined) return synced;

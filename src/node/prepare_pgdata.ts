@@ -24,8 +24,10 @@ import type { StartContext } from "./start_compute.ts";
  * Makes PGDATA ready for Postgres: directory, configuration, LSN, base backup, authentication and signal files (contract:
  * lifecycle.md 7, 8; postgres-config.md 1.2). What can run beside something else does: the connection to the pageserver is
  * made while the safekeepers are asked, the configuration is tried out while the backup streams.
+ *
+ * @returns the text of `postgresql.conf`
  */
-export async function preparePgdata(context: StartContext & { readonly log: Logger }): Promise<void> {
+export async function preparePgdata(context: StartContext & { readonly log: Logger }): Promise<string> {
   const { options, machine, resolved, log } = context;
   const { pgdata } = options;
   const owner = machine.runAs;
@@ -33,18 +35,25 @@ export async function preparePgdata(context: StartContext & { readonly log: Logg
   const signal = AbortSignal.any([context.signal, stop.signal]);
   const connection = dialEarly(context, signal);
   try {
-    const conf = claimAndConfigure(context);
-    const [lsn] = await Promise.all([chooseLsn(context, conf.written, signal), conf.written]);
-    const [, , pair] = await Promise.all([
+    const claim = Promise.withResolvers<void>();
+    const conf = claimAndConfigure(context, claim.promise);
+    if (context.driver.claimsEarly) claim.resolve();
+    const lsn = await chooseLsn(context, conf.written, signal);
+    claim.resolve();
+    await conf.written;
+    const [, text, pair] = await Promise.all([
       getBaseBackup(context, lsn, connection, signal),
       conf.accepted,
       tlsPair(context, signal),
     ]);
+    const ready = context.driver.dataReady();
     if (await ensureNeonSignal(pgdata, owner)) log.info("copied zenith.signal to neon.signal");
     if (pair !== undefined) await writeTlsPair(pgdata, pair, owner);
     await writeAuthFiles(context);
     if (machine.fileBackedSharedMemory) await linkSharedMemory(pgdata, owner);
     if (resolved.spec.mode.kind !== "primary") await ensureStandbySignal(pgdata, owner);
+    await ready;
+    return text;
   } catch (error) {
     stop.abort(error);
     throw error;
@@ -58,13 +67,17 @@ export async function preparePgdata(context: StartContext & { readonly log: Logg
 }
 
 /** The two moments of the configuration: on disk as rendered, and accepted by the server in its final form. */
-function claimAndConfigure(context: StartContext): { written: Promise<void>; accepted: Promise<void> } {
+function claimAndConfigure(
+  context: StartContext,
+  mayClaim: Promise<void>,
+): { written: Promise<void>; accepted: Promise<string> } {
   const { options, machine, resolved, log } = context;
   const { spec } = resolved;
   const disableSubscribers = spec.drop_subscriptions_before_start && !spec.skip_pg_catalog_updates;
   const conf = renderConf(resolved, options, machine, context.tls !== null, disableSubscribers);
   for (const warning of conf.warnings) log.warn(warning);
   const written = (async () => {
+    await mayClaim;
     await stopLeftover(options.pgdata, { log: (message) => log.warn(message) });
     await claimDirectory(options.pgdata, { owner: machine.runAs, home: options.env.HOME, readProcess });
     await writePostgresqlConf(options.pgdata, conf.text, machine.runAs);
@@ -73,8 +86,10 @@ function claimAndConfigure(context: StartContext): { written: Promise<void>; acc
     const judged = await acceptedConf(conf.text, options, machine);
     for (const warning of judged.warnings) log.warn(warning);
     if (judged.text !== conf.text) await writePostgresqlConf(options.pgdata, judged.text, machine.runAs);
+    return judged.text;
   });
-  // Both are awaited by the caller, one of them later than it may fail.
+  // The caller awaits both, but later than they may fail.
+  written.catch(() => undefined);
   accepted.catch(() => undefined);
   return { written, accepted };
 }

@@ -7,6 +7,7 @@ import { formatLsn, type Lsn } from "../wire/lsn.ts";
 /**
  * Whether the safekeepers stand at one LSN, so that no full sync is needed (contract: lifecycle.md 7.2).
  *
+ * @param timeoutMs more than the quick check's budget, for those who have no full sync to fall back to
  * @returns that LSN, or undefined when a full sync has to decide
  */
 export async function checkSafekeepersSynced(
@@ -14,6 +15,7 @@ export async function checkSafekeepersSynced(
   startup: StartupMetrics,
   log: Logger,
   signal: AbortSignal,
+  timeoutMs?: number,
 ): Promise<Lsn | undefined> {
   const began = performance.now();
   const { decision, failures } = await quickCheck({
@@ -22,6 +24,7 @@ export async function checkSafekeepersSynced(
     timelineId: resolved.timelineId,
     token: resolved.spec.storage_auth_token ?? undefined,
     signal,
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
   });
   startup.sync_sk_check_ms = Math.round(performance.now() - began);
   if (decision.kind === "synced") {

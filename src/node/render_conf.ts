@@ -11,7 +11,11 @@ export function strategyOf(machine: Machine): ServerStrategy {
   return serverStrategy(
     machine.installation.kind === "neon"
       ? { kind: "neon" }
-      : { kind: "stock", libraries: machine.libraries, durability: "none" },
+      : {
+          kind: "stock",
+          libraries: machine.libraries,
+          durability: "walproposer",
+        },
   );
 }
 

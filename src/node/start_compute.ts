@@ -1,15 +1,22 @@
+import { errorChain } from "../errors/coded_error.ts";
 import { writePostmasterRecord } from "../postgres/leftover.ts";
 import { type Postmaster, startPostmaster } from "../postgres/postmaster.ts";
 import { waitUntilReady } from "../postgres/readiness.ts";
+import type { Connect } from "../reconcile/session.ts";
 import type { ComputeCtlConfig } from "../spec/compute_ctl_config.ts";
 import type { ResolvedSpec } from "../spec/resolved_spec.ts";
+import type { ComputeMetrics } from "../telemetry/compute_metrics.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { StageRecorder } from "../telemetry/stage.ts";
 import type { StartupMetrics } from "../telemetry/startup_metrics.ts";
+import type { Lsn } from "../wire/lsn.ts";
+import { type CatalogWork, flushedLsn, reconcileCatalog } from "./catalog_work.ts";
 import type { ComputeOptions } from "./compute_options.ts";
 import type { Machine } from "./machine.ts";
 import { preparePgdata } from "./prepare_pgdata.ts";
+import { strategyOf } from "./render_conf.ts";
 import type { ServerDriver } from "./server_driver.ts";
+import { type NeighbourContext, prepareSurroundings, tuneNeighbours } from "./start_neighbours.ts";
 
 /** Everything a start needs. */
 export interface StartContext {
@@ -18,7 +25,14 @@ export interface StartContext {
   readonly resolved: ResolvedSpec;
   readonly driver: ServerDriver;
   readonly tls: ComputeCtlConfig["tls"];
+  readonly metrics: ComputeMetrics;
   readonly startup: StartupMetrics;
+  readonly extensionDownloads: NeighbourContext["extensionDownloads"];
+  /** Opens a session of ours in a database. */
+  readonly connect: Connect;
+  /** The connection string's database. */
+  readonly database: string;
+  readonly onReconciled: CatalogWork["onReconciled"];
   readonly stages: StageRecorder;
   readonly log: Logger;
   readonly signal: AbortSignal;
@@ -31,7 +45,11 @@ export async function startCompute(context: StartContext): Promise<Postmaster> {
   const { options, machine, resolved, driver, startup, stages, signal } = context;
   const log = context.log.span("start_compute");
   announce(resolved, log);
-  await stages.run(log, "prepare_pgdata", (inner) => preparePgdata({ ...context, log: inner }));
+  void tuneNeighbours({ ...context, log });
+  const [conf] = await Promise.all([
+    stages.run(log, "prepare_pgdata", (inner) => preparePgdata({ ...context, log: inner })),
+    prepareSurroundings({ ...context, log }),
+  ]);
 
   const spawned = performance.now();
   const postmaster = await stages.run(log, "start_postgres", async (inner) => {
@@ -40,13 +58,14 @@ export async function startCompute(context: StartContext): Promise<Postmaster> {
       pgdata: options.pgdata,
       env: options.env,
       authToken: resolved.spec.storage_auth_token ?? undefined,
-      extraArgs: driver.postgresArguments,
+      extraArgs: driver.postgresArguments(conf),
       runAs: machine.runAs,
       prefix: options.env.AUTOSCALING === undefined ? [] : ["cgexec", "-g", `memory:${options.cgroup}`],
       signal,
     });
     context.onSpawn(started);
-    await writePostmasterRecord(options.pgdata, started.pid);
+    // Only helps the next start; a parent directory that we may not write is no reason to fail this one.
+    await writePostmasterRecord(options.pgdata, started.pid).catch((error: unknown) => inner.warn(errorChain(error)));
     await waitUntilReady(started, { timeoutMs: options.readyTimeoutMs, signal });
     inner.info("PostgreSQL is now running, continuing to configure it");
     return started;
@@ -55,9 +74,27 @@ export async function startCompute(context: StartContext): Promise<Postmaster> {
   startup.start_postgres_ms = Math.round(ready - spawned);
 
   await stages.run(log, "attach_storage", () => driver.attach(postmaster, signal));
-  await stages.run(log, "settle", () => driver.settle(signal));
+  const written = await stages.run(log, "configure_as_primary", (inner) => workOnCatalog({ ...context, log: inner }));
+  await stages.run(log, "settle", () => driver.settle(written));
   startup.config_ms = Math.round(performance.now() - ready);
   return postmaster;
+}
+
+/**
+ * A primary's roles and databases, unless the control plane promises that nothing changed (contract: lifecycle.md 11).
+ *
+ * @returns the end of what was written, undefined when nothing was
+ */
+async function workOnCatalog(context: StartContext): Promise<Lsn | undefined> {
+  const { resolved, connect, database, machine } = context;
+  if (resolved.spec.mode.kind !== "primary" || resolved.spec.skip_pg_catalog_updates) return undefined;
+  let changed = false;
+  const onReconciled: CatalogWork["onReconciled"] = (reconciled) => {
+    changed = reconciled.applied.length > 0;
+    context.onReconciled(reconciled);
+  };
+  await reconcileCatalog({ ...context, strategy: strategyOf(machine), onReconciled }, "start");
+  return changed ? await flushedLsn(connect, database) : undefined;
 }
 
 function announce({ spec, tenantId, timelineId, warnings }: ResolvedSpec, log: Logger): void {

@@ -41,6 +41,8 @@ export const TRIGGERS = [
   "refresh_begins",
   "refresh_done",
   "refresh_fails",
+  /** A running compute's storage went to another one: Postgres was killed, the process ends. */
+  "storage_lost",
   /** Postgres ended and what follows its end is done; also: there never was one. */
   "postgres_gone",
 ] as const;
@@ -70,6 +72,7 @@ const STEPS = {
   refresh_begins: "never",
   refresh_done: "never",
   refresh_fails: "never",
+  storage_lost: "start_failed",
   postgres_gone: "ignored",
 } as const;
 const DEFAULTS: Readonly<Record<Trigger, Cell>> = { ...REQUESTS, ...STEPS };
@@ -80,7 +83,13 @@ const TERMINATES = {
 
 /** Every state with every trigger. */
 export const STATE_TABLE: Readonly<Record<State, Readonly<Record<Trigger, Cell>>>> = {
-  empty: { ...DEFAULTS, spec_at_start: "init", configure: "first_configuration_pending", ...TERMINATES },
+  empty: {
+    ...DEFAULTS,
+    storage_lost: "never",
+    spec_at_start: "init",
+    configure: "first_configuration_pending",
+    ...TERMINATES,
+  },
   first_configuration_pending: { ...DEFAULTS, start_begins: "init" },
   // A refresh asked for while the first start runs is answered with 200 and forgotten.
   init: { ...DEFAULTS, start_done: "running", start_fails: "start_failed", refresh: "ignored" },
@@ -88,7 +97,7 @@ export const STATE_TABLE: Readonly<Record<State, Readonly<Record<Trigger, Cell>>
   configuration_pending: { ...DEFAULTS, reconfiguration_begins: "configuration" },
   configuration: { ...DEFAULTS, reconfiguration_done: "running", reconfiguration_fails: "reconfiguration_failed" },
   // The process ends 30 s later; a refresh must not hide the failure.
-  start_failed: { ...DEFAULTS, refresh: "ignored" },
+  start_failed: { ...DEFAULTS, refresh: "ignored", storage_lost: "ignored" },
   // Postgres still runs: everything that `running` accepts is accepted.
   reconfiguration_failed: {
     ...DEFAULTS,
@@ -100,7 +109,7 @@ export const STATE_TABLE: Readonly<Record<State, Readonly<Record<Trigger, Cell>>
   refresh_configuration: { ...DEFAULTS, refresh_done: "running", refresh_fails: "refresh_configuration_pending" },
   termination_pending_fast: { ...DEFAULTS, postgres_gone: "terminated" },
   termination_pending_immediate: { ...DEFAULTS, postgres_gone: "terminated" },
-  terminated: { ...DEFAULTS },
+  terminated: { ...DEFAULTS, storage_lost: "ignored" },
 };
 
 /** The status by which the outside knows a state. */

@@ -1,36 +1,155 @@
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { randomBytes } from "node:crypto";
 import { CodedError } from "../errors/coded_error.ts";
+import { parseConnstr } from "../postgres/connstr.ts";
+import { readPostmasterPid } from "../postgres/postmaster_pid.ts";
 import type { ResolvedSpec } from "../spec/resolved_spec.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { StartupMetrics } from "../telemetry/startup_metrics.ts";
-import { readControlFile } from "../wire/control_file.ts";
-import { checkSafekeepersSynced } from "./quick_check.ts";
+import type { SessionTarget } from "../walproposer/driver/copy_both_session.ts";
+import type { ProposerStatus } from "../walproposer/driver/proposer_driver.ts";
+import type { WalProposer } from "../walproposer/driver/walproposer.ts";
+import { formatLsn, type Lsn } from "../wire/lsn.ts";
+import type { ComputeOptions } from "./compute_options.ts";
+import type { Machine } from "./machine.ts";
 import type { ServerDriver } from "./server_driver.ts";
+import { stockPrimaryArguments } from "./stock_arguments.ts";
+
+/** The code of the error that says that another compute took over. */
+export const FENCED = "fenced";
+
+/** How long a start may look for a quorum before `/status` says what it waits for. */
+const PATIENCE_MS = 1000;
+/** How long storage may take for the last WAL of a server that is gone. */
+const FINISH_MS = 60_000;
 
 export interface StockDriverOptions {
-  readonly pgdata: string;
+  readonly options: ComputeOptions;
+  readonly machine: Machine;
   readonly resolved: ResolvedSpec;
   readonly startup: StartupMetrics;
   readonly log: Logger;
+  readonly onStatus: (status: ProposerStatus) => void;
+  /** What a start waits for, in words; null when it goes on. */
+  readonly onWaiting: (reason: string | null) => void;
+  /** Commits will never return again: the server must go at once. */
+  readonly onLost: (error: CodedError) => void;
 }
 
-/** A stock Postgres over an embedded storage. */
-export function createStockDriver({ pgdata, resolved, startup, log }: StockDriverOptions): ServerDriver {
-  return {
-    postgresArguments: [],
-    async chooseLsn(_prepared, signal) {
-      const lsn = await checkSafekeepersSynced(resolved, startup, log, signal);
-      if (lsn === undefined)
-        throw new CodedError(
-          "safekeepers_not_synced",
-          `the safekeepers ${resolved.safekeepers.join(", ")} have no common LSN for timeline ${resolved.timelineId}`,
-        );
-      return lsn;
-    },
-    attach: () => Promise.resolve(),
-    settle: () => Promise.resolve(),
-    finish: async () => readControlFile(await readFile(join(pgdata, "global/pg_control"))).checkpoint,
-    stop: () => Promise.resolve(),
+/** A stock Postgres: its WAL reaches the safekeepers through our own proposer (design.md 4). */
+export function createStockDriver(given: StockDriverOptions): ServerDriver {
+  return given.resolved.spec.mode.kind === "primary" ? createPrimaryDriver(given) : SECONDARY;
+}
+
+/** Writes no WAL: nothing to elect, nothing to push. */
+const SECONDARY: ServerDriver = {
+  claimsEarly: true,
+  postgresArguments: () => [],
+  chooseLsn: () => Promise.resolve(0n),
+  dataReady: () => Promise.resolve(),
+  attach: () => Promise.resolve(),
+  settle: () => Promise.resolve(),
+  finish: () => Promise.resolve(0n),
+  stop: () => Promise.resolve(),
+};
+
+function createPrimaryDriver(given: StockDriverOptions): ServerDriver {
+  const { options, machine, resolved, startup, log } = given;
+  const standby = `compute_ctl_${randomBytes(8).toString("hex")}`;
+  let proposer: WalProposer | undefined;
+  let startLsn: Lsn = 0n;
+  let flushedAtAttach: Lsn = 0n;
+  const running = (): WalProposer => {
+    if (proposer === undefined) throw new CodedError("not_elected", "the WAL proposer was not started");
+    return proposer;
   };
+
+  return {
+    // Without a quorum PGDATA is not touched: it may hold the only copy of something.
+    claimsEarly: false,
+    postgresArguments: (conf) => stockPrimaryArguments(conf, standby, machine.installation.major),
+
+    async chooseLsn(_prepared, signal) {
+      const began = performance.now();
+      refuseSeveral(resolved.safekeepers);
+      const { WalProposer } = await import("../walproposer/driver/walproposer.ts");
+      proposer = new WalProposer(
+        {
+          tenantId: resolved.tenantId,
+          timelineId: resolved.timelineId,
+          pgVersion: versionNumber(machine.installation.version),
+          safekeepers: resolved.safekeepers,
+          token: resolved.spec.storage_auth_token ?? undefined,
+        },
+        {
+          onLog: (level, message) => log.span("walproposer")[level](message),
+          onStatus: given.onStatus,
+          onLost: given.onLost,
+        },
+      );
+      const waiting = setTimeout(() => {
+        const reason = `waiting for a quorum of the safekeepers ${resolved.safekeepers.join(", ")}`;
+        log.warn(reason);
+        given.onWaiting(reason);
+      }, PATIENCE_MS);
+      try {
+        const elected = await proposer.elected(signal);
+        startLsn = elected.startLsn;
+        log.info(`safekeepers synced at LSN ${formatLsn(startLsn)}`, { term: elected.term });
+        return startLsn;
+      } finally {
+        clearTimeout(waiting);
+        given.onWaiting(null);
+        startup.sync_safekeepers_ms = Math.round(performance.now() - began);
+      }
+    },
+
+    dataReady: () => running().openBackup(options.pgdata),
+
+    async attach(_postmaster, _signal) {
+      const { user, password } = parseConnstr(options.connstr);
+      const source = { target: serverTarget(options), user, password, name: standby };
+      flushedAtAttach = await running().attach(startLsn, source);
+    },
+
+    async settle(lsn) {
+      await running().whenCommitted(lsn !== undefined && lsn > flushedAtAttach ? lsn : flushedAtAttach);
+    },
+
+    async finish() {
+      const ended = running().finish();
+      const limit = AbortSignal.timeout(FINISH_MS);
+      const late = new Promise<never>((_resolve, reject) => {
+        limit.addEventListener("abort", () =>
+          reject(new CodedError("finish_timeout", `the last WAL did not reach storage within ${FINISH_MS / 1000} s`)),
+        );
+      });
+      return await Promise.race([ended, late]);
+    },
+
+    stop: async () => await proposer?.stop(),
+  };
+}
+
+/** Full backups come from one store; foreign safekeepers have no pageserver that could serve them (design.md 4). */
+function refuseSeveral(safekeepers: readonly string[]): void {
+  if (safekeepers.length !== 1)
+    throw new CodedError(
+      "several_safekeepers",
+      `a stock PostgreSQL runs over exactly one neon-store, but the spec names ${safekeepers.length} safekeepers: ${safekeepers.join(", ")}`,
+      { status: 400 },
+    );
+}
+
+/** The server's socket where it has one; its address otherwise. */
+function serverTarget(options: ComputeOptions): SessionTarget {
+  const { host, port } = parseConnstr(options.connstr);
+  const running = readPostmasterPid(options.pgdata);
+  if (running?.socketDirectory) return { path: `${running.socketDirectory}/.s.PGSQL.${running.port}` };
+  return { host, port };
+}
+
+/** `17.10` as the server itself counts: 170010. */
+function versionNumber(version: string): number {
+  const [major = 0, minor = 0] = version.split(".").map((part) => Number.parseInt(part, 10) || 0);
+  return major * 10_000 + minor;
 }

@@ -1,7 +1,7 @@
 import { stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import type { Owner } from "../disk/atomic_file.ts";
-import { CodedError } from "../errors/coded_error.ts";
+import { CodedError, errorCode } from "../errors/coded_error.ts";
 import type { RunAs } from "./run_as.ts";
 import { runProgram } from "./run_program.ts";
 
@@ -28,12 +28,16 @@ export async function canRead(user: Owner, directory: string): Promise<boolean> 
 }
 
 /**
- * Makes sure that the user who runs Postgres gets to where PGDATA will be.
+ * Makes sure that the user who runs Postgres gets to where PGDATA will be. A directory that does not exist is in nobody's
+ * way: whoever makes PGDATA will say that it is missing.
  *
  * @throws CodedError `pgdata_unreachable`, naming the directory that is in the way and what to do.
  */
 export async function requireReachable(user: RunAs, parentOfPgdata: string, env: NodeJS.ProcessEnv): Promise<void> {
-  const obstacle = await unreachable(user, parentOfPgdata, env);
+  const obstacle = await unreachable(user, parentOfPgdata, env).catch((error: unknown) => {
+    if (["ENOENT", "ENOTDIR"].includes(errorCode(error) ?? "")) return undefined;
+    throw error;
+  });
   if (obstacle === undefined) return;
   throw new CodedError(
     "pgdata_unreachable",

@@ -121,10 +121,10 @@ async function serverWorkingIn(pid: number, directory: string): Promise<ProcessI
 
 async function readRecord(pgdata: string): Promise<PostmasterRecord | undefined> {
   try {
-    return record.parse(JSON.parse(await readFile(postmasterRecordPath(pgdata), "utf8")));
-  } catch (error) {
     // Ours is written atomically; whatever else lies there says nothing about a process.
-    if (errorCode(error) === "ENOENT" || error instanceof SyntaxError || error instanceof z.core.$ZodError) return undefined;
+    return record.safeParse(JSON.parse(await readFile(postmasterRecordPath(pgdata), "utf8"))).data;
+  } catch (error) {
+    if (errorCode(error) === "ENOENT" || error instanceof SyntaxError) return undefined;
     throw error;
   }
 }

@@ -40,30 +40,31 @@ export class SpecShapeError extends CodedError {
 
 /** Reads a `--config` file's text (contract: spec.md 1.2). */
 export function decodeComputeConfig(text: string): ComputeConfig {
-  return decode(computeConfigSchema, text);
+  return decodeJson(computeConfigSchema, text);
 }
 
 /** Reads a bare spec, without the envelope: the value of the old flag `--spec` (contract: lifecycle.md 1.2). */
 export function decodeComputeSpec(text: string): ComputeSpec {
-  return decode(computeSpecSchema, text);
+  return decodeJson(computeSpecSchema, text);
 }
 
 /** Reads a control plane's answer (contract: spec.md 1.4). `attached` without a spec decodes: that is not retried. */
 export function decodeControlPlaneResponse(text: string): ControlPlaneConfigResponse {
-  return decode(controlPlaneConfigResponseSchema, text);
+  return decodeJson(controlPlaneConfigResponseSchema, text);
 }
 
 /** Reads the body of `POST /configure`. */
 export function decodeConfigurationRequest(text: string): ConfigurationRequest {
-  return decode(configurationRequestSchema, text);
+  return decodeJson(configurationRequestSchema, text);
 }
 
 /** Reads the body of `POST /promote`. */
 export function decodePromoteRequest(text: string): PromoteRequest {
-  return decode(promoteRequestSchema, text);
+  return decodeJson(promoteRequestSchema, text);
 }
 
-function decode<Schema extends z.ZodMiniType>(schema: Schema, text: string): Immutable<z.output<Schema>> {
+/** Reads JSON of a shape. Throws {@link SpecSyntaxError} or {@link SpecShapeError}, neither of which quotes the document. */
+export function decodeJson<Schema extends z.ZodMiniType>(schema: Schema, text: string): Immutable<z.output<Schema>> {
   const result = schema.safeParse(parseJson(text), { error: describe });
   if (result.success) return result.data as Immutable<z.output<Schema>>;
   throw new SpecShapeError(result.error.issues.map(toProblem));

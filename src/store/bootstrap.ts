@@ -1,13 +1,14 @@
-import { mkdir, open } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { syncDirectory } from "../disk/atomic_file.ts";
 import { patchControlFile } from "../wire/control_file.ts";
 import type { ChunkStore } from "./chunk_store.ts";
 import { type Image, lsnOf } from "./image.ts";
 import { timelineLayout } from "./layout.ts";
-import { encodeRecord, STORE_FORMAT } from "./record_file.ts";
+import { STORE_FORMAT, writeNewRecord } from "./record_file.ts";
 import { installWal } from "./template_wal.ts";
 import type { CachedTemplate } from "./templates.ts";
 import type { TimelineRecord } from "./timeline_record.ts";
+import { newAcceptorFile } from "./wal_service/acceptor_file.ts";
 
 export interface BootstrapRequest {
   readonly tenantId: string;
@@ -54,9 +55,10 @@ export async function bootstrapTimeline(request: BootstrapRequest): Promise<Boot
     await mkdir(layout.walDir);
     await mkdir(layout.imagesDir);
     await installWal(template.wal, source.chunks, layout, systemIdentifier);
-    await writeNew(layout.image(lsnOf(image.lsn)), image);
+    await writeNewRecord(layout.image(lsnOf(image.lsn)), image);
     await syncDirectory(layout.imagesDir);
-    await writeNew(layout.timelineFile, record);
+    await writeNewRecord(layout.acceptorFile, newAcceptorFile(record));
+    await writeNewRecord(layout.timelineFile, record);
   };
   return { record, fill };
 }
@@ -73,17 +75,6 @@ async function withSystemIdentifier(image: Image, chunks: ChunkStore, systemIden
     files.push({ ...file, chunks: [await chunks.put(control)] });
   }
   return { ...image, system_identifier: String(systemIdentifier), files };
-}
-
-/** In a directory that nobody sees yet: no temporary name is needed. */
-async function writeNew(path: string, value: object): Promise<void> {
-  const file = await open(path, "wx", 0o600);
-  try {
-    await file.writeFile(encodeRecord(value));
-    await file.sync();
-  } finally {
-    await file.close();
-  }
 }
 
 /** As Postgres makes them: seconds in the upper half, microseconds and something of this process in the lower. */

@@ -23,6 +23,7 @@ export interface StoreLayout {
 export interface TimelineLayout {
   readonly dir: string;
   readonly timelineFile: string;
+  readonly acceptorFile: string;
   readonly walDir: string;
   readonly imagesDir: string;
   readonly segment: (segment: bigint) => string;
@@ -53,6 +54,7 @@ export function timelineLayout(dir: string): TimelineLayout {
   return {
     dir,
     timelineFile: join(dir, "timeline.json"),
+    acceptorFile: join(dir, "acceptor.json"),
     walDir,
     imagesDir,
     segment: (segment) => join(walDir, walSegmentName(segment)),

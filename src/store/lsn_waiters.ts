@@ -14,6 +14,14 @@ export class LsnWaiters {
     for (const waiter of this.#waiters) if (waiter.lsn <= lsn) waiter.resolve();
   }
 
+  /** The lowest LSN above this one that somebody waits for. */
+  lowestAbove(lsn: Lsn): Lsn | undefined {
+    let lowest: Lsn | undefined;
+    for (const waiter of this.#waiters)
+      if (waiter.lsn > lsn && (lowest === undefined || waiter.lsn < lowest)) lowest = waiter.lsn;
+    return lowest;
+  }
+
   /** True when the LSN was reached within the time; rejects with the signal's reason when that comes first. */
   async wait(lsn: Lsn, timeoutMs: number, signal: AbortSignal): Promise<boolean> {
     signal.throwIfAborted();

@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { open, readFile } from "node:fs/promises";
 import { z } from "zod";
 import { replaceFile } from "../disk/atomic_file.ts";
 import { errorCode } from "../errors/coded_error.ts";
@@ -58,6 +58,17 @@ export async function requireRecord<T>(path: string, schema: z.ZodType<T>): Prom
 
 export async function writeRecord(path: string, value: object): Promise<void> {
   await replaceFile(path, encodeRecord(value));
+}
+
+/** Writes a record into a directory that nobody sees yet: no temporary name is needed. Its name is not synced. */
+export async function writeNewRecord(path: string, value: object): Promise<void> {
+  const file = await open(path, "wx", 0o600);
+  try {
+    await file.writeFile(encodeRecord(value));
+    await file.sync();
+  } finally {
+    await file.close();
+  }
 }
 
 const REMEDY = "put it back from a copy of the store";

@@ -1,5 +1,6 @@
 import { rm } from "node:fs/promises";
 import { replaceFile } from "../disk/atomic_file.ts";
+import type { CodedError } from "../errors/coded_error.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { display } from "../telemetry/log_line.ts";
 import { createApi } from "./http/api.ts";
@@ -8,7 +9,6 @@ import { LibpqServer } from "./libpq/server.ts";
 import { formatListenAddress, type ListenAddress } from "./listen_address.ts";
 import { PageService } from "./pageserver/page_service.ts";
 import { pageserverService } from "./pageserver/service.ts";
-import { safekeeperService } from "./safekeeper/service.ts";
 import { Store, type StoreOptions } from "./store.ts";
 import { loadTokenVerifier } from "./token.ts";
 
@@ -30,6 +30,8 @@ export interface StoreServer {
   readonly store: Store;
   /** With the ports that were really taken. */
   readonly addresses: StoreAddresses;
+  /** Settles when the store cannot go on; it should be stopped then. */
+  readonly failure: Promise<CodedError>;
   /** Gives what is under way this much time, then ends it; a second call can only shorten that. Never rejects. */
   stop(graceMs: number): Promise<void>;
 }
@@ -58,14 +60,16 @@ export async function startStoreServer(options: StoreServerOptions): Promise<Sto
     await stopping;
     clearTimeout(timer);
   };
-  const libpq = async (name: "pageserver" | "safekeeper"): Promise<ListenAddress> => {
-    const service = name === "pageserver" ? pageserverService(store) : safekeeperService(store);
-    const { server, address } = await LibpqServer.listen({ name, address: wanted[name], service, verify, log });
-    listeners.push(server);
-    return announced(name, address, log);
-  };
   try {
-    const pageserver = await libpq("pageserver");
+    const { server: libpq, address: libpqAddress } = await LibpqServer.listen({
+      name: "pageserver",
+      address: wanted.pageserver,
+      service: pageserverService(store),
+      verify,
+      log,
+    });
+    listeners.push(libpq);
+    const pageserver = announced("pageserver", libpqAddress, log);
     const { server: pageService, address: grpcAddress } = await PageService.listen({
       address: wanted.grpc,
       store,
@@ -74,13 +78,14 @@ export async function startStoreServer(options: StoreServerOptions): Promise<Sto
     });
     listeners.push(pageService);
     const grpc = announced("grpc", grpcAddress, log);
-    const safekeeper = await libpq("safekeeper");
+    const safekeeperAddress = await store.walService.listen(wanted.safekeeper, options.authPublicKeyPath);
+    const safekeeper = announced("safekeeper", safekeeperAddress, log);
     const httpServer = await serveHttp(createApi({ store, verify, log }), wanted.http);
     listeners.push(httpServer);
     const http = announced("http", httpServer.address, log);
     const addresses = { http, pageserver, grpc, safekeeper };
     await writeEndpoints(store, addresses);
-    return { store, addresses, stop };
+    return { store, addresses, failure: store.walService.failure, stop };
   } catch (error) {
     await stop(0);
     throw error;

@@ -17,6 +17,7 @@ import { createStoreDirectory, openStoreFile, type StoreRecord } from "./store_f
 import { type RunInitdb, Templates } from "./templates.ts";
 import { Tenants } from "./tenants.ts";
 import type { Timeline } from "./timeline.ts";
+import { WalService } from "./wal_service/wal_service.ts";
 
 /** How long a request waits for WAL that has not arrived (contract: storage-protocols.md 1.6). */
 const WAIT_LSN_TIMEOUT_MS = 300_000;
@@ -50,6 +51,8 @@ export class Store {
   readonly layout: StoreLayout;
   readonly tenants: Tenants;
   readonly leases: Leases;
+  /** The thread that takes WAL in. */
+  readonly walService: WalService;
   readonly #options: StoreOptions;
   readonly #lock: DirectoryLock;
   readonly #chunks: ChunkStore;
@@ -57,12 +60,19 @@ export class Store {
   readonly #creating = new Map<string, Promise<Timeline>>();
   readonly #stop = new AbortController();
 
-  private constructor(options: StoreOptions, layout: StoreLayout, lock: DirectoryLock, record: StoreRecord) {
+  private constructor(
+    options: StoreOptions,
+    layout: StoreLayout,
+    lock: DirectoryLock,
+    record: StoreRecord,
+    walService: WalService,
+  ) {
     this.#options = options;
     this.#lock = lock;
     this.layout = layout;
     this.record = record;
-    this.tenants = new Tenants(layout, options.log);
+    this.walService = walService;
+    this.tenants = new Tenants(layout, options.log, walService);
     this.leases = new Leases(options.now, options.leaseLengthMs);
     this.#chunks = new ChunkStore({ dir: layout.chunksDir, temporaryDir: layout.temporaryDir });
     this.#templates = new Templates({
@@ -83,6 +93,8 @@ export class Store {
     const layout = storeLayout(options.dir);
     await createStoreDirectory(layout);
     const lock = await lockDirectory(layout.lockDir, `store directory ${layout.root}`);
+    // It gets ready while the rest is read.
+    const walService = new WalService(options.log);
     try {
       const record = await openStoreFile(layout, options.now);
       // Left over from a process that was killed.
@@ -90,10 +102,11 @@ export class Store {
       // Own templates only: in a shared directory another store may be making one.
       for (const name of await readdir(layout.templatesDir))
         if (name.endsWith(".new")) await rm(join(layout.templatesDir, name), { recursive: true, force: true });
-      const store = new Store(options, layout, lock, record);
+      const store = new Store(options, layout, lock, record, walService);
       await store.tenants.load();
       return store;
     } catch (error) {
+      await walService.stop();
       await lock.release();
       throw error;
     }
@@ -150,6 +163,7 @@ export class Store {
     this.drain();
     await Promise.allSettled(this.#creating.values());
     await this.tenants.settled();
+    await this.walService.stop();
     await this.#lock.release();
   }
 

@@ -145,7 +145,7 @@ async function capture(installation: PostgresInstallation, pgdata: string, dir: 
   checkControl(control, pgdata);
   const segment = (number: bigint): string => join(pgdata, "pg_wal", walSegmentName(number));
   const { end } = await findWalEnd({
-    segment,
+    spans: [{ walDir: join(pgdata, "pg_wal"), from: 0n }],
     from: control.redo,
     atLeast: control.checkpoint + 1n,
     systemIdentifier: control.systemIdentifier,

@@ -11,6 +11,7 @@ import { readRecord, requireRecord, STORE_FORMAT, writeRecord } from "./record_f
 import { damagedFile, StoreError } from "./store_error.ts";
 import { Timeline } from "./timeline.ts";
 import { type TenantRecord, type TimelineRecord, tenantSchema, timelineSchema } from "./timeline_record.ts";
+import type { WalService } from "./wal_service/wal_service.ts";
 
 interface Tenant {
   record: TenantRecord;
@@ -26,12 +27,16 @@ const UNFINISHED = ".";
 export class Tenants {
   readonly #layout: StoreLayout;
   readonly #log: Logger;
+  readonly #walService: WalService;
   readonly #tenants = new Map<string, Tenant>();
   readonly #deletions = new Map<string, Promise<void>>();
+  /** Timelines that are being made. */
+  readonly #arriving = new Set<TimelineRecord>();
 
-  constructor(layout: StoreLayout, log: Logger) {
+  constructor(layout: StoreLayout, log: Logger, walService: WalService) {
     this.#layout = layout;
     this.#log = log;
+    this.#walService = walService;
   }
 
   /** Reads every tenant and timeline and removes what a crash left half made or half removed. */
@@ -40,16 +45,46 @@ export class Tenants {
       const dir = this.#layout.tenantDir(tenantId);
       const record = await requireRecord(this.#layout.tenantFile(tenantId), tenantSchema);
       if (record.tenant_id !== tenantId) throw misplaced(this.#layout.tenantFile(tenantId));
-      const timelines = new Map<string, Timeline>();
+      const records: TimelineRecord[] = [];
       for (const timelineId of await this.#children(dir, "tenant.json")) {
-        const timelineDir = this.#layout.timelineDir(tenantId, timelineId);
-        const file = join(timelineDir, "timeline.json");
+        const file = join(this.#layout.timelineDir(tenantId, timelineId), "timeline.json");
         const timeline = await requireRecord(file, timelineSchema);
         if (timeline.tenant_id !== tenantId || timeline.timeline_id !== timelineId) throw misplaced(file);
-        timelines.set(timelineId, new Timeline(timeline, timelineDir));
+        records.push(timeline);
       }
+      const timelines = this.#linked(tenantId, records);
+      await Promise.all([...timelines.values()].map((timeline) => this.#attachWal(timeline)));
+      if (record.mode === "Detached") await this.#walService.serve(tenantId, false);
       this.#tenants.set(tenantId, { record, timelines });
     }
+  }
+
+  /** Timelines by id, each with its ancestor. */
+  #linked(tenantId: string, records: readonly TimelineRecord[]): Map<string, Timeline> {
+    const byId = new Map(records.map((record) => [record.timeline_id, record]));
+    const timelines = new Map<string, Timeline>();
+    const link = (record: TimelineRecord, descendants: ReadonlySet<string>): Timeline => {
+      const { timeline_id: id, ancestor_timeline_id: ancestorId } = record;
+      const dir = this.#layout.timelineDir(tenantId, id);
+      let timeline = timelines.get(id);
+      if (timeline) return timeline;
+      const ancestor = ancestorId === null ? undefined : byId.get(ancestorId);
+      if (ancestorId !== null && (!ancestor || record.ancestor_lsn === null || descendants.has(ancestorId)))
+        throw damagedFile(
+          join(dir, "timeline.json"),
+          `its ancestor ${ancestorId} is missing`,
+          "put the ancestor back from a copy of the store",
+        );
+      timeline = new Timeline(record, dir, ancestor && link(ancestor, new Set([...descendants, id])));
+      timelines.set(id, timeline);
+      return timeline;
+    };
+    for (const record of records) link(record, new Set());
+    return timelines;
+  }
+
+  async #attachWal(timeline: Timeline): Promise<void> {
+    timeline.attachWal(await this.#walService.register(timeline.walTimeline));
   }
 
   /** Attached tenants. */
@@ -101,13 +136,34 @@ export class Tenants {
       await syncDirectory(this.#layout.tenantsDir);
     }
     await writeRecord(path, record);
+    await this.#walService.serve(tenantId, record.mode !== "Detached");
     const now = this.#tenants.get(tenantId);
     if (now) now.record = record;
     else this.#tenants.set(tenantId, { record, timelines: new Map() });
   }
 
-  /** Makes a timeline out of a directory that `fill` writes: whole, or not at all. */
+  /**
+   * Makes a timeline out of a directory that `fill` writes: whole, or not at all. Its ancestor cannot be deleted meanwhile.
+   *
+   * @throws StoreError `timeline_not_found` when the ancestor is being deleted
+   */
   async addTimeline(record: TimelineRecord, fill: (dir: string) => Promise<void>): Promise<Timeline> {
+    const ancestorId = record.ancestor_timeline_id;
+    const ancestor = ancestorId === null ? undefined : this.timeline(record.tenant_id, ancestorId);
+    ancestor?.deleted.throwIfAborted();
+    this.#arriving.add(record);
+    try {
+      return await this.#addTimeline(record, fill, ancestor);
+    } finally {
+      this.#arriving.delete(record);
+    }
+  }
+
+  async #addTimeline(
+    record: TimelineRecord,
+    fill: (dir: string) => Promise<void>,
+    ancestor: Timeline | undefined,
+  ): Promise<Timeline> {
     const tenant = this.#attached(record.tenant_id);
     const parent = this.#layout.tenantDir(record.tenant_id);
     const unfinished = join(parent, `${UNFINISHED}${record.timeline_id}.${randomBytes(4).toString("hex")}.new`);
@@ -122,7 +178,8 @@ export class Tenants {
       await rm(unfinished, { recursive: true, force: true });
       throw error;
     }
-    const timeline = new Timeline(record, dir);
+    const timeline = new Timeline(record, dir, ancestor);
+    await this.#attachWal(timeline);
     tenant.timelines.set(record.timeline_id, timeline);
     return timeline;
   }
@@ -136,11 +193,13 @@ export class Tenants {
     const timeline = this.timeline(tenantId, timelineId);
     if (this.#deletions.has(timeline.name))
       throw new StoreError("already_deleting", `timeline ${timeline.name} is already being deleted`);
-    const child = this.timelines(tenantId).find(({ record }) => record.ancestor_timeline_id === timelineId);
-    if (child)
+    const children = [...this.timelines(tenantId).map(({ record }) => record), ...this.#arriving]
+      .filter((record) => record.tenant_id === tenantId && record.ancestor_timeline_id === timelineId)
+      .map((record) => record.timeline_id);
+    if (children.length > 0)
       throw new StoreError(
         "timeline_has_children",
-        `Cannot delete timeline which has child timelines: [${child.record.timeline_id}]`,
+        `Cannot delete timeline which has child timelines: [${children.join(", ")}]`,
       );
     const deletion = this.#remove(timeline)
       .catch((error: unknown) => {

@@ -2,24 +2,36 @@ import { formatLsn, type Lsn } from "../wire/lsn.ts";
 import { WAL_PAGE_MAGIC } from "../wire/wal/page_header.ts";
 import { type Image, imageSchema, lsnOf } from "./image.ts";
 import { type TimelineLayout, timelineLayout } from "./layout.ts";
-import { LsnWaiters } from "./lsn_waiters.ts";
+import { recordBoundary } from "./record_boundary.ts";
 import { requireRecord } from "./record_file.ts";
 import { damagedFile, StoreError } from "./store_error.ts";
 import type { TimelineRecord } from "./timeline_record.ts";
 import { findWalEnd, type WalEnd } from "./wal_scan.ts";
+import type { TimelineWal } from "./wal_service/timeline_wal.ts";
+import type { AcceptorStatus, WalTimeline } from "./wal_service/wal_timeline.ts";
+import type { WalSpans } from "./wal_span.ts";
 
 /** One branch of a database's history: its WAL, the images that lead to it, and everyone who reads it. */
 export class Timeline {
   readonly record: TimelineRecord;
   readonly layout: TimelineLayout;
-  readonly #waiters = new LsnWaiters();
+  /** Whose history this one continues. */
+  readonly ancestor: Timeline | undefined;
   readonly #deleted = new AbortController();
   readonly #readers = new Set<Promise<void>>();
-  #wal: Promise<WalEnd> | undefined;
+  #wal: TimelineWal | undefined;
+  /** The check of the WAL that was there when the store started, and where it began. */
+  #check: { readonly from: Lsn; readonly done: Promise<void> } | undefined;
 
-  constructor(record: TimelineRecord, dir: string) {
+  constructor(record: TimelineRecord, dir: string, ancestor?: Timeline) {
     this.record = record;
     this.layout = timelineLayout(dir);
+    this.ancestor = ancestor;
+  }
+
+  /** Gives it its WAL: the thread that writes it knows the timeline now. */
+  attachWal(wal: TimelineWal): void {
+    this.#wal = wal;
   }
 
   /** `tenant/timeline`, for log lines and errors. */
@@ -32,36 +44,56 @@ export class Timeline {
     return this.#deleted.signal;
   }
 
-  /** Lowest LSN that can be read. */
+  /** Lowest LSN that can be read; a branch reads its ancestors' history too. */
   get minReadableLsn(): Lsn {
-    return lsnOf(this.record.start_lsn);
+    return this.ancestor?.minReadableLsn ?? lsnOf(this.record.start_lsn);
   }
 
-  /** Where the WAL ends. Found by a scan on first use: nothing stores it, so nothing about it can be stale. */
+  /** Where its history, ancestors included, lies. */
+  get spans(): WalSpans {
+    const { walDir } = this.layout;
+    const { ancestor } = this;
+    return ancestor ? [...ancestor.spans, { walDir, from: this.#branchLsn }] : [{ walDir, from: 0n }];
+  }
+
+  /** What the thread that writes WAL has to know. */
+  get walTimeline(): WalTimeline {
+    return {
+      tenantId: this.record.tenant_id,
+      timelineId: this.record.timeline_id,
+      acceptorFile: this.layout.acceptorFile,
+      walDir: this.layout.walDir,
+      spans: this.spans,
+      pgVersion: this.record.pg_version,
+      systemIdentifier: BigInt(this.record.system_identifier),
+    };
+  }
+
+  /** Where the WAL ends, and its last record. */
   async walEnd(): Promise<WalEnd> {
-    this.#wal ??= this.#scan().catch((error: unknown) => {
-      this.#wal = undefined;
-      throw error;
-    });
-    return await this.#wal;
+    const wal = this.#attachedWal();
+    const end = await wal.flushLsn();
+    const known = wal.progress.lastRecordStart;
+    if (known !== 0n) return { end, lastRecordStart: known };
+    return { end, lastRecordStart: (await this.boundary(end)).lastRecordStart };
   }
 
-  /** Says that WAL up to `end` is durable now. */
-  advance(end: WalEnd): void {
-    this.#wal = Promise.resolve(end);
-    this.#waiters.reached(end.end);
+  async acceptorStatus(): Promise<AcceptorStatus> {
+    return await this.#attachedWal().status();
   }
 
   /**
-   * The LSN to serve for a request: the given one, once the WAL has reached it, or the end of the WAL.
+   * The LSN to serve for a request: the given one, once the WAL has reached it, rounded down to the end of a record; or the
+   * end of the WAL.
    *
    * @throws StoreError `lsn_wait_timeout`; `lsn_below_cutoff` (contract: storage-protocols.md 1.5, 1.6)
    */
   async resolveLsn(lsn: Lsn | undefined, timeoutMs: number, signal: AbortSignal): Promise<Lsn> {
-    const { end } = await this.walEnd();
-    if (lsn === undefined) return end;
-    if (lsn > end && !(await this.#waiters.wait(lsn, timeoutMs, AbortSignal.any([signal, this.deleted])))) {
-      const last = formatLsn((await this.walEnd()).end);
+    const wal = this.#attachedWal();
+    const end = await wal.flushLsn();
+    if (lsn === undefined || lsn === end) return end;
+    if (lsn > end && !(await wal.wait(lsn, timeoutMs, AbortSignal.any([signal, this.deleted])))) {
+      const last = formatLsn(await wal.flushLsn());
       throw new StoreError(
         "lsn_wait_timeout",
         `Timed out while waiting for WAL record at LSN ${formatLsn(lsn)} to arrive, last_record_lsn ${last} disk consistent LSN=${last}`,
@@ -72,21 +104,48 @@ export class Timeline {
         "lsn_below_cutoff",
         `LSN ${formatLsn(lsn)} is earlier than latest GC cutoff ${formatLsn(this.minReadableLsn)}: its data is not kept`,
       );
-    return lsn;
+    return (await this.boundary(lsn)).end;
   }
 
-  /** The newest image from which `lsn` can be served. */
+  /** The last record that ends at or before an LSN that the WAL has reached. */
+  async boundary(lsn: Lsn): Promise<WalEnd> {
+    const lowest = lsnOf((await this.imageFor(this.minReadableLsn)).redo);
+    return await recordBoundary({ spans: this.spans, lsn, lowest, ...this.#cluster });
+  }
+
+  /** The newest image from which `lsn` can be served, its own or inherited. */
   async imageFor(lsn: Lsn): Promise<Image> {
     const best = this.record.images
       .map(lsnOf)
       .filter((image) => image <= lsn)
       .at(-1);
+    if (best === undefined && this.ancestor)
+      return await this.ancestor.imageFor(lsn < this.#branchLsn ? lsn : this.#branchLsn);
     if (best === undefined)
       throw damagedFile(this.layout.timelineFile, `it names no image that serves ${formatLsn(lsn)}`, "restore a copy");
     const path = this.layout.image(best);
     const image = await requireRecord(path, imageSchema);
     if (lsnOf(image.lsn) !== best) throw damagedFile(path, "it is the image of another LSN", "restore a copy");
     return image;
+  }
+
+  /**
+   * Makes sure that the WAL from `from` on is what was once written, up to its end at this moment. Done once: what comes
+   * later is checked as it comes. A backup with a damaged record in it would start and silently lack all that follows.
+   *
+   * @throws StoreError `damaged_file`
+   */
+  async checkWal(from: Lsn): Promise<void> {
+    if (this.ancestor && from < this.#branchLsn) await this.ancestor.checkWal(from);
+    const start = this.ancestor && from < this.#branchLsn ? this.#branchLsn : from;
+    if (!this.#check || start < this.#check.from) {
+      const check = { from: start, done: this.#checkOwnWal(start) };
+      check.done.catch(() => {
+        if (this.#check === check) this.#check = undefined;
+      });
+      this.#check = check;
+    }
+    await this.#check.done;
   }
 
   /** Runs `read` while the timeline's files stay where they are. */
@@ -102,21 +161,39 @@ export class Timeline {
     }
   }
 
-  /** Refuses new readers, ends those that wait, and settles when the last one is gone. */
+  /** Refuses new readers and writers, ends those that wait, and settles when the last one is gone. */
   async retire(): Promise<void> {
     this.#deleted.abort(new StoreError("timeline_not_found", `timeline ${this.name} is being deleted`));
+    await this.#wal?.forget();
     await Promise.all(this.#readers);
   }
 
-  async #scan(): Promise<WalEnd> {
-    const start = this.minReadableLsn;
-    const image = await this.imageFor(lsnOf(this.record.images.at(-1) ?? this.record.start_lsn));
-    return await findWalEnd({
-      segment: this.layout.segment,
-      from: lsnOf(image.redo),
-      atLeast: start,
+  get #branchLsn(): Lsn {
+    return lsnOf(this.record.ancestor_lsn ?? "0/0");
+  }
+
+  get #cluster(): { systemIdentifier: bigint; magic: number | undefined } {
+    return {
       systemIdentifier: BigInt(this.record.system_identifier),
       magic: WAL_PAGE_MAGIC[this.record.pg_version],
+    };
+  }
+
+  async #checkOwnWal(from: Lsn): Promise<void> {
+    const end = await this.#attachedWal().flushLsn();
+    if (from >= end) return;
+    await findWalEnd({
+      spans: this.spans,
+      from,
+      atLeast: end,
+      until: end,
+      signal: this.deleted,
+      ...this.#cluster,
     });
+  }
+
+  #attachedWal(): TimelineWal {
+    if (!this.#wal) throw new StoreError("shutting_down", `timeline ${this.name} is not served`);
+    return this.#wal;
   }
 }

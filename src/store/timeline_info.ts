@@ -1,6 +1,8 @@
 import { formatLsn, INVALID_LSN } from "../wire/lsn.ts";
+import { WAL_SEGMENT_SIZE } from "../wire/wal/segment.ts";
 import { lsnOf } from "./image.ts";
 import type { Timeline } from "./timeline.ts";
+import type { AcceptorStatus } from "./wal_service/wal_timeline.ts";
 
 /**
  * What `GET …/timeline/<id>` answers: the pageserver's timeline info (contract: storage-protocols.md 7.3), and the
@@ -8,6 +10,7 @@ import type { Timeline } from "./timeline.ts";
  */
 export async function timelineInfo(timeline: Timeline): Promise<Record<string, unknown>> {
   const { record } = timeline;
+  const acceptor = await timeline.acceptorStatus();
   const { end, lastRecordStart } = await timeline.walEnd();
   const image = await timeline.imageFor(end);
   const last = formatLsn(end);
@@ -44,15 +47,36 @@ export async function timelineInfo(timeline: Timeline): Promise<Record<string, u
     rel_size_migration: null,
     rel_size_migrated_at: null,
     is_invisible: false,
-    // The safekeeper's part.
-    acceptor_state: { term: 0, epoch: 0, term_history: [] },
-    flush_lsn: last,
-    commit_lsn: last,
-    timeline_start_lsn: start,
-    local_start_lsn: start,
+    ...safekeeperStatus(acceptor, record.system_identifier),
     // Ours: a string, because it does not fit into a JavaScript number.
     system_identifier: record.system_identifier,
     build_id: record.build_id,
     created_at: record.created_at,
+  };
+}
+
+/** LSNs are those in memory; the pageserver's part says what is durable. */
+function safekeeperStatus(acceptor: AcceptorStatus, systemIdentifier: string): Record<string, unknown> {
+  return {
+    mconf: { generation: 0, members: [], new_members: null },
+    acceptor_state: {
+      term: Number(acceptor.term),
+      epoch: Number(acceptor.epoch),
+      term_history: acceptor.history.map(({ term, lsn }) => ({ term: Number(term), lsn: formatLsn(lsn) })),
+    },
+    // The identifier as a string, because it does not fit into a JavaScript number.
+    pg_info: { pg_version: acceptor.pgVersion, system_id: systemIdentifier, wal_seg_size: WAL_SEGMENT_SIZE },
+    flush_lsn: formatLsn(acceptor.flushLsn),
+    commit_lsn: formatLsn(acceptor.commitLsn),
+    timeline_start_lsn: formatLsn(acceptor.timelineStartLsn),
+    local_start_lsn: formatLsn(acceptor.localStartLsn),
+    backup_lsn: formatLsn(INVALID_LSN),
+    peer_horizon_lsn: formatLsn(acceptor.peerHorizonLsn),
+    peers: [],
+    walreceivers: acceptor.receivers.map(({ connection, status }) => ({ conn_id: connection, status })),
+    walsenders: acceptor.senders.map(({ application, sentLsn }) => ({
+      appname: application,
+      sent_ptr: formatLsn(sentLsn),
+    })),
   };
 }

@@ -13,7 +13,7 @@ export const timelineSchema = z.strictObject({
   system_identifier: z.string().regex(/^\d+$/),
   ancestor_timeline_id: id.nullable(),
   ancestor_lsn: lsnText.nullable(),
-  /** Lowest LSN that can be served, and at least this far the WAL must reach: the end of initdb's last record. */
+  /** Where its own WAL begins to be written: the end of initdb's last record, or the branch point. */
   start_lsn: lsnText,
   /** LSNs of its own images, oldest first. */
   images: z.array(lsnText),

@@ -1,6 +1,6 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { importSPKI, type JWTPayload, jwtVerify } from "jose";
+import type { JWTPayload } from "jose";
 import { CodedError } from "../errors/coded_error.ts";
 import { parseId } from "./ids.ts";
 import { StoreError } from "./store_error.ts";
@@ -23,6 +23,7 @@ const LEEWAY_SECONDS = 60;
  */
 export async function loadTokenVerifier(path: string): Promise<TokenVerifier> {
   const keys = await Promise.all((await keyFiles(path)).map(readKey));
+  const { jwtVerify } = await import("jose");
   if (keys.length === 0) throw new CodedError("no_public_key", `there is no public key in ${path}`, { exitCode: 2 });
   return async (token) => {
     let failure: unknown;
@@ -72,7 +73,9 @@ async function keyFiles(path: string): Promise<string[]> {
   return files.sort();
 }
 
-async function readKey(path: string): ReturnType<typeof importSPKI> {
+async function readKey(path: string): ReturnType<typeof import("jose")["importSPKI"]> {
+  // Loaded only where tokens are asked for.
+  const { importSPKI } = await import("jose");
   try {
     return await importSPKI(await readFile(path, "utf8"), "EdDSA");
   } catch (error) {

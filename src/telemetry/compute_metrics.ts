@@ -1,5 +1,15 @@
 import { Counter, Gauge, Registry } from "prom-client";
 
+/** What the WAL proposer reports: LSNs as numbers of bytes. */
+export interface ProposerFigures {
+  readonly term: bigint;
+  readonly receivedLsn: bigint;
+  readonly committedLsn: bigint;
+  readonly active: number;
+  readonly quorum: boolean;
+  readonly lagMs: number;
+}
+
 /**
  * Every family of `GET /metrics`, in the order of the contract. Registered once a process; unlabelled families show 0 from
  * the first scrape on (contract: metrics-and-logs.md 2).
@@ -64,6 +74,20 @@ export class ComputeMetrics {
     "tenant_id",
     "timeline_id",
   ]);
+  readonly #proposerTerm = this.#gauge("compute_ctl_walproposer_term", "term in which this compute was elected");
+  readonly #proposerLagBytes = this.#gauge(
+    "compute_ctl_walproposer_lag_bytes",
+    "WAL that a quorum has not acknowledged yet",
+  );
+  readonly #proposerLagMs = this.#gauge(
+    "compute_ctl_walproposer_lag_ms",
+    "how long the oldest unacknowledged WAL has been waiting",
+  );
+  readonly #proposerQuorum = this.#gauge(
+    "compute_ctl_walproposer_quorum",
+    "1 while a quorum of safekeepers follows this compute",
+  );
+  readonly #proposerActive = this.#gauge("compute_ctl_walproposer_safekeepers", "safekeepers that follow this compute");
   readonly #buildTag: string;
 
   constructor(buildTag: string) {
@@ -78,6 +102,16 @@ export class ComputeMetrics {
   setStatus(status: string): void {
     this.#up.reset();
     this.#up.set({ build_tag: this.#buildTag, status }, 1);
+  }
+
+  /** How far the WAL of a stock server has come; not in the original. */
+  setProposer(status: ProposerFigures): void {
+    this.#proposerTerm.set(Number(status.term));
+    const lag = status.receivedLsn > status.committedLsn ? status.receivedLsn - status.committedLsn : 0n;
+    this.#proposerLagBytes.set(Number(lag));
+    this.#proposerLagMs.set(status.lagMs);
+    this.#proposerQuorum.set(status.quorum ? 1 : 0);
+    this.#proposerActive.set(status.active);
   }
 
   /** The page in Prometheus text format 0.0.4; labelled families without a sample are left out. */

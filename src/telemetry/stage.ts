@@ -14,11 +14,16 @@ export class StageRecorder {
   readonly #timings: StageTiming[] = [];
   readonly #now: () => number;
   readonly #origin: number;
+  readonly #onTiming: (timing: StageTiming) => void;
 
-  /** @param now monotonic milliseconds */
-  constructor(now: () => number = () => performance.now()) {
+  /**
+   * @param now monotonic milliseconds
+   * @param onTiming told of each stage when it is over
+   */
+  constructor(now: () => number = () => performance.now(), onTiming: (timing: StageTiming) => void = () => undefined) {
     this.#now = now;
     this.#origin = now();
+    this.#onTiming = onTiming;
   }
 
   /** Runs a stage inside the span `name`; its duration is recorded also when it fails. */
@@ -35,7 +40,9 @@ export class StageRecorder {
       return await work(inner);
     } finally {
       const durationMs = this.#now() - began;
-      this.#timings.push({ name, startMs: began - this.#origin, durationMs, depth });
+      const timing = { name, startMs: began - this.#origin, durationMs, depth };
+      this.#timings.push(timing);
+      this.#onTiming(timing);
       inner.debug("stage finished", { duration_ms: Math.round(durationMs * 10) / 10 });
     }
   }

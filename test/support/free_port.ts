@@ -1,12 +1,25 @@
+import { randomInt } from "node:crypto";
 import { once } from "node:events";
-import { type AddressInfo, createServer } from "node:net";
+import { createServer } from "node:net";
+import { errorCode } from "../../src/errors/coded_error.ts";
 
-/** A TCP port of the loopback interface that nobody listened on a moment ago. */
+/** Below the range from which systems take the ports of outgoing connections: nobody gets it by chance before it is used. */
+const LOWEST = 15_000;
+const HIGHEST = 32_000;
+
+/** A TCP port that nobody listened on a moment ago. */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
+  for (;;) {
+    const port = randomInt(LOWEST, HIGHEST);
+    const server = createServer().listen(port);
+    try {
+      await once(server, "listening");
+    } catch (error) {
+      if (errorCode(error) === "EADDRINUSE") continue;
+      throw error;
+    }
+    server.close();
+    await once(server, "close");
+    return port;
+  }
 }

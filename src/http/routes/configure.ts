@@ -23,7 +23,7 @@ export const configureRoute: Route = {
     500: errorResponse("the spec could not be applied"),
   },
   handle: async (context, compute) => {
-    const { spec } = await readJsonBody(context, decodeConfigurationRequest);
+    const { spec } = await readJsonBody(context, decodeConfigurationRequest, "spec");
     await compute.configure(resolveSpec(spec));
     return context.json(statusBody(compute.report()));
   },

@@ -1,11 +1,11 @@
-import type { FileHandle } from "node:fs/promises";
 import type { Lsn } from "../../wire/lsn.ts";
 import { TAR_END, tarHeader, tarPadding } from "../../wire/tar.ts";
 import type { ChunkStore } from "../chunk_store.ts";
+import { lsnOf } from "../image.ts";
 import type { Timeline } from "../timeline.ts";
-import { requireSegment } from "../wal_segment_file.ts";
+import { WalReader } from "../wal_reader.ts";
 import { type ArchiveForm, gzipArchive, plainArchive, type TarPiece } from "./archive.ts";
-import { type BackupMember, backupMembers, segmentsOf } from "./members.ts";
+import { type BackupMember, backupMembers } from "./members.ts";
 import { joined, orderedMap } from "./ordered.ts";
 import { walPieces } from "./wal_pieces.ts";
 
@@ -35,20 +35,14 @@ export interface BaseBackupRequest {
 export async function openBaseBackup(request: BaseBackupRequest): Promise<BaseBackup> {
   const { timeline, lsn } = request;
   const image = await timeline.imageFor(lsn);
-  const segments = new Map<bigint, FileHandle>();
-  try {
-    for (const segment of segmentsOf(image, lsn))
-      segments.set(segment, await requireSegment(timeline.layout.segment(segment)));
-  } catch (error) {
-    await closeAll(segments);
-    throw error;
-  }
+  await timeline.checkWal(lsnOf(image.redo));
+  const reader = new WalReader(timeline.spans);
   const members = backupMembers({ image, lsn, mtime: Math.floor(request.now / 1000) });
   const form = request.gzip ? gzipArchive : plainArchive;
-  const data = archive(members, form, request, segments);
+  const data = archive(members, form, request, reader);
   const close = async (): Promise<void> => {
     await data.return();
-    await closeAll(segments);
+    await reader.close();
   };
   return { data, close };
 }
@@ -57,9 +51,9 @@ async function* archive(
   members: readonly BackupMember[],
   form: ArchiveForm,
   request: BaseBackupRequest,
-  segments: ReadonlyMap<bigint, FileHandle>,
+  reader: WalReader,
 ): AsyncGenerator<Buffer, void, undefined> {
-  const pieces = tarPieces(members, request, segments);
+  const pieces = tarPieces(members, reader);
   yield* joined(
     orderedMap(pieces, AHEAD, async (piece) => await form(piece, request.chunks)),
     MESSAGE,
@@ -68,8 +62,7 @@ async function* archive(
 
 async function* tarPieces(
   members: readonly BackupMember[],
-  { timeline }: BaseBackupRequest,
-  segments: ReadonlyMap<bigint, FileHandle>,
+  reader: WalReader,
 ): AsyncGenerator<TarPiece, void, undefined> {
   // Headers and paddings between two contents go out as one piece.
   let between: Buffer[] = [];
@@ -86,17 +79,11 @@ async function* tarPieces(
       for (const id of content.chunks) yield { kind: "chunk", id };
     } else if (content) {
       yield flush();
-      const file = segments.get(content.segment) as FileHandle;
-      const path = timeline.layout.segment(content.segment);
-      for await (const bytes of walPieces(file, path, content.segment, content.cut)) yield { kind: "wal", bytes };
+      for await (const bytes of walPieces(reader, content.segment, content.cut)) yield { kind: "wal", bytes };
     }
     const padding = tarPadding(entry.size);
     if (padding > 0) between.push(Buffer.alloc(padding));
   }
   between.push(TAR_END);
   yield flush();
-}
-
-async function closeAll(segments: ReadonlyMap<bigint, FileHandle>): Promise<void> {
-  for (const file of segments.values()) await file.close();
 }

@@ -99,7 +99,7 @@ export function backupMembers({ image, lsn, mtime }: BackupPlan): BackupMember[]
 }
 
 /** Segments from the image's redo position to the one that `lsn` lies in, which may hold nothing but zeros. */
-export function segmentsOf(image: Image, lsn: Lsn): bigint[] {
+function segmentsOf(image: Image, lsn: Lsn): bigint[] {
   const segments: bigint[] = [];
   for (let segment = segmentNumber(lsnOf(image.redo)); segmentStart(segment) < lsn; segment++) segments.push(segment);
   return segments;

@@ -1,7 +1,6 @@
-import type { FileHandle } from "node:fs/promises";
 import type { Lsn } from "../../wire/lsn.ts";
 import { segmentStart, WAL_SEGMENT_SIZE } from "../../wire/wal/segment.ts";
-import { readRange } from "../wal_segment_file.ts";
+import type { WalReader } from "../wal_reader.ts";
 
 /** A segment is handed on in pieces of this size. */
 const WAL_PIECE = 256 * 1024;
@@ -14,19 +13,19 @@ export const ZERO_PIECE: Buffer = Buffer.alloc(WAL_PIECE);
  * never read: it belongs to another future.
  */
 export async function* walPieces(
-  file: FileHandle,
-  path: string,
+  reader: WalReader,
   segment: bigint,
   cut: Lsn,
 ): AsyncGenerator<Buffer, void, undefined> {
-  const distance = cut - segmentStart(segment);
+  const start = segmentStart(segment);
+  const distance = cut - start;
   const end = distance >= BigInt(WAL_SEGMENT_SIZE) ? WAL_SEGMENT_SIZE : Number(distance);
   for (let at = 0; at < WAL_SEGMENT_SIZE; at += WAL_PIECE) {
     if (at >= end) {
       yield ZERO_PIECE;
       continue;
     }
-    const bytes = await readRange(file, path, at, Math.min(at + WAL_PIECE, end));
+    const bytes = await reader.read(start + BigInt(at), start + BigInt(Math.min(at + WAL_PIECE, end)));
     const piece = bytes.length === WAL_PIECE ? bytes : Buffer.concat([bytes, ZERO_PIECE], WAL_PIECE);
     yield piece.equals(ZERO_PIECE) ? ZERO_PIECE : piece;
   }

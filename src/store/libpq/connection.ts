@@ -95,6 +95,19 @@ export class LibpqConnection {
       claims,
       signal: this.#signal,
       send: (...messages) => this.#send(...messages),
+      takeOver: (receive) => {
+        this.#socket.setTimeout(IDLE_TIMEOUT_MS, () => this.#socket.destroy());
+        this.#messages.handOver(receive);
+        return {
+          write: (message) => {
+            if (this.#socket.writable) this.#socket.write(message);
+          },
+          end: (message) => {
+            if (this.#socket.writable) this.#socket.end(message ?? Buffer.alloc(0));
+            this.#socket.destroySoon();
+          },
+        };
+      },
     };
     const handler = this.#options.service(session);
     await this.#send(
@@ -201,8 +214,7 @@ export class LibpqConnection {
   async #execute(handler: LibpqHandler, query: string, protocol: QueryProtocol): Promise<"done" | "failed" | "close"> {
     this.#busy = true;
     try {
-      await handler.execute(query, protocol);
-      return "done";
+      return await handler.execute(query, protocol);
     } catch (error) {
       if (this.#messages.gone.aborted) return "close";
       const { code, message, closes } = handler.describe(error, protocol);

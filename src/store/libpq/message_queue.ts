@@ -1,8 +1,11 @@
 import type { Socket } from "node:net";
 import { type FrontendMessage, FrontendMessageParser } from "../../wire/postgres_protocol.ts";
+import type { MessageBatch } from "./session.ts";
 
 /** Beyond this the client is not read any further until its messages were dealt with. */
 const MAX_QUEUED = 64;
+/** As much as Node reads from a socket at once. */
+const LARGEST_READ = 65_536;
 
 /**
  * A client's messages one after the other. Reads on while a command runs, because that is how its end is noticed by a
@@ -15,6 +18,7 @@ export class MessageQueue {
   readonly #gone = new AbortController();
   #failure: unknown;
   #wake: (() => void) | undefined;
+  #receive: ((batch: MessageBatch) => void) | undefined;
 
   constructor(socket: Socket) {
     this.#socket = socket;
@@ -49,13 +53,27 @@ export class MessageQueue {
     }
   }
 
+  /** Nothing is queued any more: `receive` gets what there is and every later read. */
+  handOver(receive: (batch: MessageBatch) => void): void {
+    this.#receive = receive;
+    this.#socket.resume();
+    const messages = this.#messages.splice(0);
+    if (messages.length > 0 || this.#failure !== undefined) receive({ messages, more: false, failure: this.#failure });
+  }
+
   #take(chunk: Buffer): void {
     if (this.#failure !== undefined) return;
+    let messages: FrontendMessage[] = [];
     try {
-      this.#messages.push(...this.#parser.push(chunk));
+      messages = this.#parser.push(chunk);
     } catch (error) {
       this.#failure = error;
     }
+    if (this.#receive) {
+      this.#receive({ messages, more: chunk.length >= LARGEST_READ, failure: this.#failure });
+      return;
+    }
+    this.#messages.push(...messages);
     if (this.#messages.length >= MAX_QUEUED) this.#socket.pause();
     this.#wake?.();
   }

@@ -36,7 +36,7 @@ class PageserverHandler implements LibpqHandler {
     this.#session = session;
   }
 
-  async execute(query: string): Promise<void> {
+  async execute(query: string): Promise<"done"> {
     this.#leasing = false;
     const command = parsePageserverCommand(query);
     switch (command.name) {
@@ -52,6 +52,7 @@ class PageserverHandler implements LibpqHandler {
         break;
     }
     await this.#session.send(encodeCommandComplete("SELECT 1"));
+    return "done";
   }
 
   describe(error: unknown, protocol: QueryProtocol): LibpqFailure {

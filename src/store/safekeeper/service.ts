@@ -1,35 +1,57 @@
 import { CodedError, errorChain, errorCode } from "../../errors/coded_error.ts";
 import { formatLsn } from "../../wire/lsn.ts";
 import { encodeCommandComplete, encodeDataRow, encodeRowDescription, TYPE_OID } from "../../wire/postgres_protocol.ts";
+import { protocol2 } from "../../wire/safekeeper/protocol2.ts";
+import { protocol3 } from "../../wire/safekeeper/protocol3.ts";
 import { WAL_TIMELINE } from "../../wire/wal/segment.ts";
 import type { LibpqFailure, LibpqHandler, LibpqService, LibpqSession } from "../libpq/session.ts";
-import type { Store } from "../store.ts";
+import { StoreError } from "../store_error.ts";
 import { checkPermission } from "../token.ts";
+import type { AcceptorDriver } from "../wal_service/acceptor_driver.ts";
+import { pushWal } from "../wal_service/push_session.ts";
+import { sendWal } from "../wal_service/replication_session.ts";
+import { parseSafekeeperCommand, type SafekeeperCommand } from "./command.ts";
 import { parseStartOptions, type SafekeeperStartOptions } from "./start_options.ts";
 
 const INTERNAL_ERROR = "XX000";
+const CODECS = { 2: protocol2, 3: protocol3 } as const;
 
-/** The commands of a safekeeper that ask about WAL (contract: storage-protocols.md 5.2). */
-export function safekeeperService(store: Store): LibpqService {
-  return (session) => new SafekeeperHandler(store, session);
+/** Finds the acceptor of a timeline that is served; undefined for one that is not known. */
+export type FindAcceptor = (tenantId: string, timelineId: string) => AcceptorDriver | undefined;
+
+/** A safekeeper's commands (contract: storage-protocols.md 5). */
+export function safekeeperService(find: FindAcceptor): LibpqService {
+  return (session) => new SafekeeperHandler(find, session);
 }
 
 class SafekeeperHandler implements LibpqHandler {
-  readonly #store: Store;
+  readonly #find: FindAcceptor;
   readonly #session: LibpqSession;
   readonly #options: SafekeeperStartOptions;
 
-  constructor(store: Store, session: LibpqSession) {
-    this.#store = store;
+  constructor(find: FindAcceptor, session: LibpqSession) {
+    this.#find = find;
     this.#session = session;
     this.#options = parseStartOptions(session.parameters.get("options"));
   }
 
-  async execute(query: string): Promise<void> {
-    if (/^set\s/i.test(query)) await this.#session.send(encodeCommandComplete("SELECT 1"));
-    else if (query.startsWith("IDENTIFY_SYSTEM")) await this.#identifySystem();
-    else if (query.startsWith("TIMELINE_STATUS")) await this.#timelineStatus();
-    else throw new CodedError("bad_command", `unsupported command ${query}`);
+  async execute(query: string): Promise<"done" | "close"> {
+    const command = parseSafekeeperCommand(query);
+    switch (command.name) {
+      case "set":
+        await this.#session.send(encodeCommandComplete("SELECT 1"));
+        return "done";
+      case "IDENTIFY_SYSTEM":
+        await this.#identifySystem();
+        return "done";
+      case "TIMELINE_STATUS":
+        await this.#timelineStatus();
+        return "done";
+      case "START_WAL_PUSH":
+        return await this.#startWalPush(command);
+      case "START_REPLICATION":
+        return await sendWal(this.#session, this.#acceptor(), command);
+    }
   }
 
   describe(error: unknown): LibpqFailure {
@@ -38,11 +60,20 @@ class SafekeeperHandler implements LibpqHandler {
     return { code: INTERNAL_ERROR, message, closes: false };
   }
 
+  async #startWalPush(command: Extract<SafekeeperCommand, { name: "START_WAL_PUSH" }>): Promise<"close"> {
+    const codec =
+      command.protocolVersion === 2 || command.protocolVersion === 3 ? CODECS[command.protocolVersion] : undefined;
+    if (!codec) throw new CodedError("bad_command", `unsupported proto_version ${command.protocolVersion}`);
+    // Whatever the proposer allows: a greeting that made a timeline would hide a lost disk.
+    return await pushWal(this.#session, this.#acceptor(), codec);
+  }
+
   async #identifySystem(): Promise<void> {
-    const { tenantId, timelineId } = this.#ids();
-    const timeline = this.#store.tenants.timeline(tenantId, timelineId);
-    // With this one safekeeper all that is flushed is committed, so both kinds of client are told the same.
-    const { end } = await timeline.walEnd();
+    const acceptor = this.#acceptor();
+    await acceptor.open();
+    const { flushLsn, commitLsn } = acceptor.state;
+    const name = this.#session.parameters.get("application_name") ?? "";
+    const recovers = name === "wal_proposer_recovery" || name.startsWith("safekeeper");
     await this.#session.send(
       encodeRowDescription([
         { name: "systemid", typeOid: TYPE_OID.text },
@@ -50,33 +81,36 @@ class SafekeeperHandler implements LibpqHandler {
         { name: "xlogpos", typeOid: TYPE_OID.text },
         { name: "dbname", typeOid: TYPE_OID.text },
       ]),
-      encodeDataRow([timeline.record.system_identifier, String(WAL_TIMELINE), formatLsn(end), null]),
+      encodeDataRow([
+        String(acceptor.timeline.systemIdentifier),
+        String(WAL_TIMELINE),
+        formatLsn(recovers ? flushLsn : commitLsn),
+        null,
+      ]),
       encodeCommandComplete("IDENTIFY_SYSTEM"),
     );
   }
 
   async #timelineStatus(): Promise<void> {
     const { tenantId, timelineId } = this.#ids();
-    const end = await this.#endOf(tenantId, timelineId);
+    // A timeline that is not here is no error: the original answers no row.
+    const acceptor = this.#find(tenantId, timelineId);
+    await acceptor?.open();
     await this.#session.send(
       encodeRowDescription([
         { name: "flush_lsn", typeOid: TYPE_OID.text },
         { name: "commit_lsn", typeOid: TYPE_OID.text },
       ]),
-      ...(end === undefined ? [] : [encodeDataRow([end, end])]),
+      ...(acceptor ? [encodeDataRow([formatLsn(acceptor.state.flushLsn), formatLsn(acceptor.state.commitLsn)])] : []),
       encodeCommandComplete("TIMELINE_STATUS"),
     );
   }
 
-  /** Undefined for a timeline that is not here, which is no error: the original answers no row. */
-  async #endOf(tenantId: string, timelineId: string): Promise<string | undefined> {
-    try {
-      return formatLsn((await this.#store.tenants.timeline(tenantId, timelineId).walEnd()).end);
-    } catch (error) {
-      const code = errorCode(error);
-      if (code === "tenant_not_found" || code === "timeline_not_found") return undefined;
-      throw error;
-    }
+  #acceptor(): AcceptorDriver {
+    const { tenantId, timelineId } = this.#ids();
+    const acceptor = this.#find(tenantId, timelineId);
+    if (!acceptor) throw new StoreError("timeline_not_found", `timeline ${tenantId}/${timelineId} was not found`);
+    return acceptor;
   }
 
   #ids(): { tenantId: string; timelineId: string } {
