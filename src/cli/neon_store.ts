@@ -44,9 +44,11 @@ export async function neonStore(argv: readonly string[]): Promise<number> {
     if (runAs) log.info(describeRunAs(runAs));
     server = await startStoreServer({ ...optionsOf(flags, env, runAs), log });
     log.info("ready");
-    log.info("stopping", { reason: await told });
+    const reason = await Promise.race([told, server.failure]);
+    if (typeof reason !== "string") log.error(errorChain(reason));
+    else log.info("stopping", { reason });
     await server.stop(GRACE_MS);
-    return 0;
+    return typeof reason === "string" ? 0 : 1;
   } catch (error) {
     log.error(errorChain(error));
     return error instanceof CodedError ? error.exitCode : 1;

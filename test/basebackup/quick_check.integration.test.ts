@@ -9,31 +9,17 @@ import {
   TYPE_OID,
 } from "../../src/wire/postgres_protocol.ts";
 import { type ScriptedLibpqServer, startLibpqServer } from "../support/scripted_libpq_server.ts";
+import { type SafekeeperState, startSafekeeper } from "../support/scripted_safekeeper.ts";
 
 const ids = { tenantId: "1".repeat(32), timelineId: "2".repeat(32) };
-
-/** A safekeeper that answers TIMELINE_STATUS, with no row when it does not know the timeline, or not at all. */
-function safekeeper(status: { flush: string; commit: string } | "unknown" | "silent"): Promise<ScriptedLibpqServer> {
-  const rows = typeof status === "string" ? [] : [encodeDataRow([status.flush, status.commit])];
-  const answer = Buffer.concat([
-    encodeRowDescription([
-      { name: "flush_lsn", typeOid: TYPE_OID.text },
-      { name: "commit_lsn", typeOid: TYPE_OID.text },
-    ]),
-    ...rows,
-    encodeCommandComplete("TIMELINE_STATUS"),
-    encodeReadyForQuery(),
-  ]);
-  return startLibpqServer({ auth: "jwt", answer: () => (status === "silent" ? undefined : answer) });
-}
 
 /** Longer than a test may take: who waits for a silent one is found out. */
 const PATIENT = 120_000;
 
 const at = (flush: string, commit = flush) => ({ flush, commit });
 
-async function check(timeoutMs: number, ...states: Parameters<typeof safekeeper>[0][]) {
-  const servers = await Promise.all(states.map(safekeeper));
+async function check(timeoutMs: number, ...states: SafekeeperState[]) {
+  const servers = await Promise.all(states.map((state) => startSafekeeper(state, "jwt")));
   try {
     const result = await quickCheck({
       ...ids,
@@ -82,7 +68,7 @@ describe("quickCheck", () => {
   });
 
   test("an abort is passed on", async () => {
-    await using silent = await safekeeper("silent");
+    await using silent = await startSafekeeper("silent", "jwt");
     const owner = new AbortController();
     const options = { ...ids, safekeepers: [`127.0.0.1:${silent.port}`], token: "jwt", timeoutMs: 60_000 };
     const checking = quickCheck({ ...options, signal: owner.signal });
@@ -103,12 +89,12 @@ describe("timelineStatus", () => {
     });
 
   test("storage-protocols.md case 15: zero rows mean that the timeline is unknown", async () => {
-    await using unknown = await safekeeper("unknown");
+    await using unknown = await startSafekeeper("unknown", "jwt");
     expect(await ask(unknown)).toBeNull();
   });
 
   test("flush and commit LSN", async () => {
-    await using server = await safekeeper(at("1/ABCDEF", "0/16"));
+    await using server = await startSafekeeper(at("1/ABCDEF", "0/16"), "jwt");
     expect(await ask(server)).toEqual({ flushLsn: 0x100abcdefn, commitLsn: 0x16n });
   });
 

@@ -25,7 +25,7 @@ export class RawClient implements AsyncDisposable {
   readonly socket: Socket;
   /** What came until the first `ReadyForQuery`. */
   startup: LibpqReply | undefined;
-  readonly #parser = new BackendMessageParser({ streamCopyData: true });
+  #parser = new BackendMessageParser({ streamCopyData: true });
   readonly #messages: BackendMessage[] = [];
   #wake: () => void = () => undefined;
   #closed = false;
@@ -99,6 +99,21 @@ export class RawClient implements AsyncDisposable {
       error: failed?.type === "errorResponse" ? failed.fields : undefined,
       tag: messages.flatMap((message) => (message.type === "commandComplete" ? [message.tag] : [])).at(-1),
     };
+  }
+
+  /** The next message; undefined when the server has hung up. CopyData of a COPY BOTH is whole. */
+  async next(): Promise<BackendMessage | undefined> {
+    while (this.#messages.length === 0 && !this.#closed) await new Promise<void>((resolve) => (this.#wake = resolve));
+    return this.#messages.shift();
+  }
+
+  /** Sends a command and waits until COPY BOTH has begun. */
+  async startCopy(text: string): Promise<void> {
+    this.#parser = new BackendMessageParser();
+    this.socket.write(encodeQuery(text));
+    const answer = await this.next();
+    if (answer?.type === "errorResponse") throw new Error(answer.fields.message);
+    if (answer?.type !== "copyBothResponse") throw new Error(`got ${answer?.type} instead of CopyBothResponse`);
   }
 
   /** Settles when the server has hung up. */

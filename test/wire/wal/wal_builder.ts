@@ -24,8 +24,10 @@ export class WalBuilder {
   #bytes: Buffer[] = [];
   #position: Lsn;
   #previous: Lsn;
+  readonly #cluster: { readonly magic: number; readonly systemIdentifier: bigint };
 
-  constructor(first: Lsn, previous: Lsn = 0n) {
+  constructor(first: Lsn, previous: Lsn = 0n, cluster = { magic: MAGIC, systemIdentifier: SYSTEM }) {
+    this.#cluster = cluster;
     this.first = first;
     this.#position = first;
     this.#previous = previous;
@@ -33,6 +35,13 @@ export class WalBuilder {
 
   get bytes(): Buffer {
     return Buffer.concat(this.#bytes);
+  }
+
+  /** The bytes since the last call. */
+  take(): Buffer {
+    const bytes = this.bytes;
+    this.#bytes = [];
+    return bytes;
   }
 
   get position(): Lsn {
@@ -84,8 +93,8 @@ export class WalBuilder {
   #pageHeader(info: number, remaining: number): void {
     if (!this.#atPage()) return;
     const long = pageHeaderSize(this.#position) === 40;
-    const header = { magic: MAGIC, info: info | (long ? LONG_HEADER : 0), timeline: 1, address: this.#position };
-    this.#write(encodePageHeader({ ...header, remaining, systemIdentifier: SYSTEM }));
+    const header = { info: info | (long ? LONG_HEADER : 0), timeline: 1, address: this.#position };
+    this.#write(encodePageHeader({ ...header, ...this.#cluster, remaining }));
   }
 
   #write(bytes: Buffer): void {
