@@ -1,5 +1,5 @@
 import { CodedError, errorChain } from "../errors/coded_error.ts";
-import type { ComputeOptions, ConfigSource } from "../node/compute_options.ts";
+import type { ComputeOptions, ConfigSource, Durability } from "../node/compute_options.ts";
 import { parseComputeCtlArguments } from "./compute_ctl_arguments.ts";
 import type { ComputeCtlFlags } from "./compute_ctl_flags.ts";
 
@@ -27,6 +27,11 @@ export async function computeCtl(argv: readonly string[]): Promise<number> {
       case "postgres-path": {
         const { postgresPath } = await import("../postgres/locate.ts");
         out(`${await postgresPath(command.major, { pgBin: command.pgbin, env: process.env })}\n`);
+        return 0;
+      }
+      case "plan": {
+        const { planFor } = await import("./plan.ts");
+        out(await planFor(command.request));
         return 0;
       }
       case "run": {
@@ -67,6 +72,7 @@ function computeOptions(flags: ComputeCtlFlags, env: NodeJS.ProcessEnv): Compute
     stopTimeoutMs: seconds(env, "COMPUTE_CTL_STOP_TIMEOUT", 8) * 1000,
     baseBackupRetries: wholeNumber(env, "NEON_COMPUTE_TESTING_BASEBACKUP_RETRIES", 10),
     postgresUser: env.COMPUTE_CTL_POSTGRES_USER ?? null,
+    durability: durability(env.COMPUTE_CTL_DURABILITY ?? "sync"),
   };
 }
 
@@ -75,6 +81,11 @@ function configSource(flags: ComputeCtlFlags): ConfigSource {
   if (flags.controlPlaneUri !== undefined) return { kind: "control_plane", uri: flags.controlPlaneUri };
   if (flags.spec !== undefined) return { kind: "inline", json: flags.spec };
   throw new CodedError("usage", "one of --config and --control-plane-uri is required", { exitCode: 2 });
+}
+
+function durability(value: string): Durability {
+  if (value === "sync" || value === "async") return value;
+  throw new CodedError("usage", `COMPUTE_CTL_DURABILITY=${value} is neither sync nor async`, { exitCode: 2 });
 }
 
 function seconds(env: NodeJS.ProcessEnv, name: string, fallback: number): number {

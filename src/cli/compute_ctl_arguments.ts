@@ -2,12 +2,14 @@ import { Argument, Command, CommanderError } from "commander";
 import { type PostgresMajor, SUPPORTED_MAJORS } from "../postgres/supported_majors.ts";
 import { COMPUTE_CTL_FLAGS, type ComputeCtlFlags } from "./compute_ctl_flags.ts";
 import { optionOf } from "./flag.ts";
+import type { PlanRequest } from "./plan.ts";
 
 /** What a command line asks for. */
 export type ComputeCtlCommand =
   | { readonly kind: "run"; readonly flags: ComputeCtlFlags; readonly warnings: readonly string[] }
   | { readonly kind: "validate"; readonly file: string }
   | { readonly kind: "postgres-path"; readonly major: PostgresMajor; readonly pgbin?: string }
+  | { readonly kind: "plan"; readonly request: PlanRequest }
   /** Help was printed, or the command line is wrong and was answered with what is wrong. */
   | { readonly kind: "exit"; readonly code: number };
 
@@ -33,7 +35,8 @@ export function parseComputeCtlArguments(argv: readonly string[], output: Comman
     .addHelpText(
       "after",
       "\nOther commands:\n  compute_ctl validate <file>          say whether a config file decodes and resolves (exit 0 or 1)\n" +
-        "  compute_ctl postgres-path <major>    print the postgres that would be used (exit 3 if there is none)",
+        "  compute_ctl postgres-path <major>    print the postgres that would be used (exit 3 if there is none)\n" +
+        "  compute_ctl plan --config <path> --connstr <database-url>   print what would be changed in a running Postgres",
     )
     .action((flags: ComputeCtlFlags) => {
       result = { kind: "run", ...withEarlierNames(flags) };
@@ -65,9 +68,20 @@ export function parseComputeCtlArguments(argv: readonly string[], output: Comman
       };
     });
 
+  const plan = quiet(new Command("compute_ctl plan"), output)
+    .description("Prints what would be changed in a running Postgres to bring it in line with a spec; changes nothing.")
+    .requiredOption("-c, --config <path>", "config file with the spec")
+    .requiredOption("-C, --connstr <database-url>", "how to reach Postgres, as the superuser")
+    .option("--privileged-role-name <name>", "role that customers' roles become members of", "neon_superuser")
+    .option("--json", "as JSON", false)
+    .action((request: PlanRequest) => {
+      result = { kind: "plan", request };
+    });
+
   try {
     if (argv[0] === "validate") validate.parse(argv.slice(1), { from: "user" });
     else if (argv[0] === "postgres-path") postgresPath.parse(argv.slice(1), { from: "user" });
+    else if (argv[0] === "plan") plan.parse(argv.slice(1), { from: "user" });
     else program.parse([...argv], { from: "user" });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;

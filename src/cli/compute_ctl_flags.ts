@@ -152,6 +152,11 @@ export const COMPUTE_CTL_ENVIRONMENT: readonly { readonly name: string; readonly
   { name: "COMPUTE_CTL_READY_TIMEOUT", meaning: "seconds that Postgres may take to become ready instead of 60" },
   { name: "COMPUTE_CTL_STOP_TIMEOUT", meaning: "seconds that Postgres may take to stop after a signal instead of 8" },
   {
+    name: "COMPUTE_CTL_DURABILITY",
+    meaning:
+      "with a stock PostgreSQL: `sync` (default), a COMMIT waits until storage has it; `async`, it waits for the local disk only",
+  },
+  {
     name: "NEON_LOCAL_SUPERVISOR_FD",
     meaning: "number of an inherited pipe; its end of file means that our starter died: stop",
   },

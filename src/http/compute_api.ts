@@ -5,6 +5,7 @@ import type { Lsn } from "../wire/lsn.ts";
 import type { ComputeStatus } from "./compute_status.ts";
 import type { LocalFileCacheApi } from "./local_file_cache_api.ts";
 import type { PostgresAccess } from "./postgres_access.ts";
+import type { ReconcileReport } from "./routes/reconcile.ts";
 
 /** What `/status` reports (contract: http-api.md 7.1). */
 export interface ComputeReport {
@@ -51,6 +52,8 @@ export interface ComputeApi {
   /** Never waits for work in progress. */
   report(): ComputeReport;
   startupMetrics(): StartupMetrics;
+  /** What became of roles and databases at the last look; null before the first. */
+  lastReconcile(): ReconcileReport | null;
   /** The Prometheus page. */
   metricsText(): Promise<string>;
   /** Stores a spec and waits until it is in force (status `running`) or failed; 412 in a state that takes none. */

@@ -18,12 +18,14 @@ import {
 import { metricsRoute, startupMetricsRoute } from "./routes/metrics.ts";
 import { docsRoute, openApiRoute } from "./routes/openapi.ts";
 import { promoteRoute } from "./routes/promote.ts";
+import { reconcileRoute } from "./routes/reconcile.ts";
 import { statusRoute } from "./routes/status.ts";
 import { terminateRoute } from "./routes/terminate.ts";
 
 /** The external server's routes; of one path, in the order in which `Allow` names their methods. */
 export const EXTERNAL_ROUTES: readonly Route[] = [
   statusRoute,
+  reconcileRoute,
   metricsRoute,
   autoscalingMetricsRoute,
   startupMetricsRoute,

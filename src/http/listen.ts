@@ -60,6 +60,8 @@ async function bind(app: Hono<RequestVariables>, host: string, port: number): Pr
   const server = createAdaptorServer({ fetch: app.fetch, hostname: host }) as Server;
   // `/configure` and `/terminate` take as long as the work takes.
   server.requestTimeout = 0;
+  // Control planes keep connections; one that is closed between two of their requests is an error to them.
+  server.keepAliveTimeout = 75_000;
   server.listen({ host, port });
   try {
     await once(server, "listening");

@@ -5,8 +5,9 @@ import { CodedError, errorChain } from "../errors/coded_error.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { display } from "../telemetry/log_line.ts";
 import type { ComputeApi } from "./compute_api.ts";
-import type { RequestVariables, Route, RouteContext } from "./route.ts";
+import type { RequestVariables, Route } from "./route.ts";
 import type { Authorize } from "./token.ts";
+import { discardBody } from "./unread_body.ts";
 
 export interface RouterOptions {
   readonly routes: readonly Route[];
@@ -42,8 +43,7 @@ export function createRouter(options: RouterOptions): Hono<RequestVariables> {
     log[level](`${context.req.method} ${pathname}${search}`, { request_id: display(requestId) });
     await next();
     context.res.headers.set("x-request-id", requestId);
-    // The connection cannot be used again before the rest has been read, and nobody will read it.
-    if (context.res.status >= 400 && hasUnreadBody(context)) context.res.headers.set("connection", "close");
+    if (context.res.status >= 400 && !(await discardBody(context))) context.res.headers.set("connection", "close");
     const latency = Math.round(performance.now() - began);
     log[level]("", { request_id: display(requestId), code: context.res.status, latency });
     if (context.res.status >= 500)
@@ -72,15 +72,6 @@ export function createRouter(options: RouterOptions): Hono<RequestVariables> {
     return context.json({ error: `internal error: ${message}` }, 500);
   });
   return app;
-}
-
-/** Small ones are on their way already and are skipped without harm. */
-const SKIPPED_BYTES = 64 * 1024;
-
-function hasUnreadBody(context: RouteContext): boolean {
-  const { headers } = context.req.raw;
-  const large = Number(headers.get("content-length") ?? 0) > SKIPPED_BYTES || headers.has("transfer-encoding");
-  return large && !context.req.raw.bodyUsed;
 }
 
 function allowedMethods(routes: readonly Route[]): Map<string, string> {

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { errorChain } from "../errors/coded_error.ts";
 import type { ServerKind } from "../pgdata/server_kind.ts";
 import type { Connect } from "../reconcile/session.ts";
 import type { ComputeCtlConfig } from "../spec/compute_ctl_config.ts";
@@ -32,7 +33,17 @@ export interface BackgroundOptions {
  * Settles when everything has ended; never rejects.
  */
 export async function runBackground(background: BackgroundOptions): Promise<void> {
-  await Promise.all([monitor(background), census(background), localFileCache(background), catalog(background)]);
+  const tasks = [monitor(background), census(background), localFileCache(background), catalog(background)];
+  await Promise.all(tasks.map((task) => settled(task, background)));
+}
+
+/** Work ends with the signal's reason when it is told to; any other error is worth a line, and ends nothing else. */
+async function settled(task: Promise<void>, { log, signal }: Pick<BackgroundOptions, "log" | "signal">): Promise<void> {
+  try {
+    await task;
+  } catch (error) {
+    if (!signal.aborted) log.error(`background work ended: ${errorChain(error)}`);
+  }
 }
 
 async function monitor({ node, resolved, options, metrics, ownSessions, log, signal }: BackgroundOptions) {
@@ -112,8 +123,12 @@ export interface CertificateRenewal {
   readonly signal: AbortSignal;
 }
 
-/** Has a renewed certificate applied as soon as the compute runs. Begin before the start reads the first one. */
-export async function followCertificate({ node, tls, log, signal }: CertificateRenewal): Promise<void> {
+/** Has a renewed certificate applied as soon as the compute runs. Begin before the start reads the first one. Never rejects. */
+export async function followCertificate(renewal: CertificateRenewal): Promise<void> {
+  await settled(watchRenewal(renewal), renewal);
+}
+
+async function watchRenewal({ node, tls, log, signal }: CertificateRenewal): Promise<void> {
   const { watchCertificate } = await import("./certificate_watch.ts");
   await watchCertificate({
     path: tls.cert_path,

@@ -11,6 +11,7 @@ import type {
 import { statusText } from "../http/compute_status.ts";
 import type { LocalFileCacheApi } from "../http/local_file_cache_api.ts";
 import type { PostgresAccess } from "../http/postgres_access.ts";
+import type { ReconcileReport } from "../http/routes/reconcile.ts";
 import type { Reconciled } from "../reconcile/reconcile.ts";
 import type { ResolvedSpec } from "../spec/resolved_spec.ts";
 import type { ComputeMetrics } from "../telemetry/compute_metrics.ts";
@@ -22,6 +23,7 @@ import { Configurator, type ReconfigurationActions } from "./configurator.ts";
 import { EventLog } from "./event_log.ts";
 import { JobQueue } from "./job_queue.ts";
 import { Promotion, requirePromotable } from "./promotion.ts";
+import { reconcileReport } from "./reconcile_report.ts";
 
 /** What the life cycle does on behalf of requests. */
 export interface ComputeActions extends ReconfigurationActions {
@@ -58,7 +60,7 @@ export class ComputeNode implements ComputeApi {
   #configurator: Configurator | undefined;
   #startTime = new Date();
   #spec: ResolvedSpec | null = null;
-  #reconciled: Reconciled | null = null;
+  #reconciled: ReconcileReport | null = null;
   #terminateLsn: Lsn | null = null;
 
   constructor(log: Logger, metrics: ComputeMetrics, startup: StartupMetrics) {
@@ -164,10 +166,10 @@ export class ComputeNode implements ComputeApi {
 
   /** What the last look at roles and databases came to; for `GET /reconcile`. */
   reconciled(outcome: Reconciled): void {
-    this.#reconciled = outcome;
+    this.#reconciled = reconcileReport(outcome);
   }
 
-  get lastReconciled(): Reconciled | null {
+  lastReconcile(): ReconcileReport | null {
     return this.#reconciled;
   }
 

@@ -5,6 +5,9 @@ export type ConfigSource =
   /** `--spec` of early releases: the spec alone, as JSON. */
   | { readonly kind: "inline"; readonly json: string };
 
+/** Whether a COMMIT of a stock server waits for storage (`sync`), or only for the local disk (design.md 4). */
+export type Durability = "sync" | "async";
+
 /** What the command line and the environment decide about a compute, checked and with defaults filled in. */
 export interface ComputeOptions {
   readonly computeId: string;
@@ -35,4 +38,5 @@ export interface ComputeOptions {
   readonly baseBackupRetries: number;
   /** As root: the user that Postgres programs run as; null decides by the directory's owner. */
   readonly postgresUser: string | null;
+  readonly durability: Durability;
 }

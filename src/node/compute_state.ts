@@ -1,4 +1,4 @@
-import { EventEmitter, once } from "node:events";
+import { EventEmitter } from "node:events";
 import { CodedError } from "../errors/coded_error.ts";
 import { type ComputeStatus, statusText } from "../http/compute_status.ts";
 import type { ComputeMetrics } from "../telemetry/compute_metrics.ts";
@@ -97,9 +97,26 @@ export class ComputeState {
     return true;
   }
 
-  /** Waits until the state is one of those; at once when it is already. */
+  /**
+   * Waits until the state is one of those; at once when it is already. A state that is left again in the same moment counts.
+   *
+   * @returns the state that was reached; when it is told, the compute may already be in the next one
+   */
   async reach(states: readonly State[], signal?: AbortSignal): Promise<State> {
-    while (!states.includes(this.#state)) await once(this.#events, "change", signal ? { signal } : {});
-    return this.#state;
+    if (states.includes(this.#state)) return this.#state;
+    signal?.throwIfAborted();
+    const reached = Promise.withResolvers<State>();
+    const onChange = ({ to }: StateChange): void => {
+      if (states.includes(to)) reached.resolve(to);
+    };
+    const onAbort = (): void => reached.reject(signal?.reason);
+    this.#events.on("change", onChange);
+    signal?.addEventListener("abort", onAbort, { once: true });
+    try {
+      return await reached.promise;
+    } finally {
+      this.#events.off("change", onChange);
+      signal?.removeEventListener("abort", onAbort);
+    }
   }
 }

@@ -16,6 +16,7 @@ import type { Logger } from "../telemetry/log.ts";
 import { display } from "../telemetry/log_line.ts";
 import { StageRecorder } from "../telemetry/stage.ts";
 import { emptyStartupMetrics, formatStartupMetrics } from "../telemetry/startup_metrics.ts";
+import type { ProposerStatus } from "../walproposer/driver/proposer_driver.ts";
 import { afterPostgres, cleanUp } from "./after_postgres.ts";
 import type { CertificateRenewal } from "./background.ts";
 import { type ComputeActions, ComputeNode } from "./compute_node.ts";
@@ -60,8 +61,9 @@ export class LifeCycle {
   readonly #background = new AbortController();
   /** The config says that there is no spec any more. */
   #abandoned = false;
-  /** Why nothing can be committed any more. */
-  #lost: CodedError | undefined;
+  /** Aborted with the reason when nothing can be committed any more. */
+  readonly #lost = new AbortController();
+  #proposer: ProposerStatus | undefined;
   #postmaster: Postmaster | undefined;
   #driver: ServerDriver | undefined;
 
@@ -116,7 +118,18 @@ export class LifeCycle {
     const { database } = postgres.target;
     return {
       requestStop: () => void stopNeighbours(options.dev, log).then(() => this.#postmaster?.kill("SIGINT")),
-      prepare: (resolved) => prepareReconfiguration({ resolved, options, machine, tls, connect, database, log }),
+      prepare: (resolved) =>
+        prepareReconfiguration({
+          resolved,
+          options,
+          machine,
+          tls,
+          connect,
+          database,
+          log,
+          signal: this.#stop.signal,
+          onReconciled: (outcome) => this.#node.reconciled(outcome),
+        }),
       fetchConfig: () => loadConfig(options, this.#metrics, log, this.#stop.signal),
       abandon: () => {
         this.#abandoned = true;
@@ -127,7 +140,10 @@ export class LifeCycle {
         const { provideExtension } = await import("../extensions/provide_extension.ts");
         await provideExtension(await parts.extensionDownloads(), resolved?.spec ?? null, file);
       },
-      commitsBlocked: () => null,
+      commitsBlocked: () =>
+        this.#proposer === undefined || this.#proposer.quorum || options.durability === "async"
+          ? null
+          : "commits wait: storage cannot be reached",
     };
   }
 
@@ -172,7 +188,7 @@ export class LifeCycle {
         onReconciled: (reconciled) => this.#node.reconciled(reconciled),
         stages,
         log: this.#log,
-        signal: this.#stop.signal,
+        signal: AbortSignal.any([this.#stop.signal, this.#lost.signal]),
         onSpawn: (spawned) => {
           this.#postmaster = spawned;
         },
@@ -210,7 +226,10 @@ export class LifeCycle {
         options: this.#options,
         machine,
         resolved,
-        onStatus: (status) => this.#metrics.setProposer(status),
+        onStatus: (status) => {
+          this.#proposer = status;
+          this.#metrics.setProposer(status);
+        },
         onWaiting: (reason) => this.#node.state.note(reason),
         onLost: (error) => this.#loseStorage(error),
       });
@@ -246,7 +265,10 @@ export class LifeCycle {
     // Published only when nothing is left: who reads `failed` may kill us at once, and would leave an orphan.
     await this.#postmaster?.stop("immediate");
     this.#stop.signal.throwIfAborted();
-    const reason = errorChain(error);
+    // When storage was lost, what failed was only the consequence.
+    const cause: unknown = this.#lost.signal.aborted ? this.#lost.signal.reason : error;
+    if (cause instanceof CodedError && cause.code === FENCED) return await this.#endLost(cause);
+    const reason = errorChain(cause);
     this.#log.error(`could not start the compute node: ${reason}`);
     if (error instanceof Error && !(error instanceof CodedError) && error.stack) this.#log.debug(error.stack);
     await cleanUp(this.#options);
@@ -260,7 +282,7 @@ export class LifeCycle {
     this.#background.abort();
     this.#stop.signal.throwIfAborted();
     this.#log.info(`Postgres exited with code ${describeExit(exit)}, shutting down`);
-    if (this.#lost !== undefined) return await this.#endLost(this.#lost);
+    if (this.#lost.signal.aborted) return await this.#endLost(this.#lost.signal.reason as CodedError);
     if (this.#abandoned) {
       await cleanUp(this.#options);
       return 1;
@@ -289,8 +311,9 @@ export class LifeCycle {
    */
   #loseStorage(error: CodedError): void {
     this.#log.error(`this compute cannot commit any more: ${error.message}`);
-    this.#lost = error;
     if (this.#postmaster !== undefined) void this.#postmaster.stop("immediate");
+    // Behind that: for a start under way it means a fast stop.
+    this.#lost.abort(error);
   }
 
   /** The end of a compute whose storage went to another one, or turned out not to be what it was started from. */

@@ -17,6 +17,7 @@ import type { Logger } from "../telemetry/log.ts";
 import { display } from "../telemetry/log_line.ts";
 import { formatLsn, INVALID_LSN, type Lsn } from "../wire/lsn.ts";
 import { acceptedConf } from "./accepted_conf.ts";
+import { refuseUnsavedWal } from "./kept_wal.ts";
 import { renderConf } from "./render_conf.ts";
 import type { StartContext } from "./start_compute.ts";
 
@@ -78,6 +79,7 @@ function claimAndConfigure(
   for (const warning of conf.warnings) log.warn(warning);
   const written = (async () => {
     await mayClaim;
+    await refuseUnsavedWal(options.pgdata);
     await stopLeftover(options.pgdata, { log: (message) => log.warn(message) });
     await claimDirectory(options.pgdata, { owner: machine.runAs, home: options.env.HOME, readProcess });
     await writePostgresqlConf(options.pgdata, conf.text, machine.runAs);

@@ -1,16 +1,19 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { writePostgresqlConf } from "../pgdata/conf_file.ts";
 import { waitForTlsPair, writeTlsPair } from "../pgdata/tls_files.ts";
+import { ReconcileFailed } from "../reconcile/reconcile.ts";
 import type { Connect } from "../reconcile/session.ts";
 import type { ComputeCtlConfig } from "../spec/compute_ctl_config.ts";
 import type { ResolvedSpec } from "../spec/resolved_spec.ts";
 import { hasFeature } from "../spec/schema.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { acceptedConf } from "./accepted_conf.ts";
+import { type CatalogWork, reconcileCatalog } from "./catalog_work.ts";
 import type { ComputeOptions } from "./compute_options.ts";
 import type { Machine } from "./machine.ts";
 import { reloadConfiguration } from "./reload.ts";
-import { renderConf } from "./render_conf.ts";
+import { renderConf, strategyOf } from "./render_conf.ts";
+import { tuneNeighbours } from "./start_neighbours.ts";
 
 export interface Reconfiguration {
   readonly resolved: ResolvedSpec;
@@ -21,6 +24,8 @@ export interface Reconfiguration {
   /** The connection string's. */
   readonly database: string;
   readonly log: Logger;
+  readonly signal: AbortSignal;
+  readonly onReconciled: CatalogWork["onReconciled"];
 }
 
 /**
@@ -45,8 +50,22 @@ export async function prepareReconfiguration(given: Reconfiguration): Promise<()
       env: options.env,
       pgdata: options.pgdata,
     });
+    await reconcileAfter(given);
     log.info(`finished reconfiguration of compute node for operation ${resolved.spec.operation_uuid ?? "unknown"}`);
   };
+}
+
+/** Roles and databases, where they are this compute's to change (contract: lifecycle.md 14). */
+async function reconcileAfter(given: Reconfiguration): Promise<void> {
+  const { spec } = given.resolved;
+  void tuneNeighbours(given);
+  if (spec.mode.kind !== "primary" || spec.skip_pg_catalog_updates) return;
+  try {
+    await reconcileCatalog({ ...given, strategy: strategyOf(given.machine) }, "reconfigure");
+  } catch (error) {
+    if (error instanceof ReconcileFailed) given.onReconciled(error.reconciled);
+    throw error;
+  }
 }
 
 /** The certificate may be another one than at the start. */

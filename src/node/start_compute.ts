@@ -12,6 +12,7 @@ import type { StartupMetrics } from "../telemetry/startup_metrics.ts";
 import type { Lsn } from "../wire/lsn.ts";
 import { type CatalogWork, flushedLsn, reconcileCatalog } from "./catalog_work.ts";
 import type { ComputeOptions } from "./compute_options.ts";
+import { holdBackSubscriptions } from "./inherited_subscriptions.ts";
 import type { Machine } from "./machine.ts";
 import { preparePgdata } from "./prepare_pgdata.ts";
 import { strategyOf } from "./render_conf.ts";
@@ -51,6 +52,7 @@ export async function startCompute(context: StartContext): Promise<Postmaster> {
     prepareSurroundings({ ...context, log }),
   ]);
 
+  const held = await holdBackSubscriptions(context);
   const spawned = performance.now();
   const postmaster = await stages.run(log, "start_postgres", async (inner) => {
     const started = await startPostmaster({
@@ -58,7 +60,7 @@ export async function startCompute(context: StartContext): Promise<Postmaster> {
       pgdata: options.pgdata,
       env: options.env,
       authToken: resolved.spec.storage_auth_token ?? undefined,
-      extraArgs: driver.postgresArguments(conf),
+      extraArgs: [...driver.postgresArguments(conf), ...held],
       runAs: machine.runAs,
       prefix: options.env.AUTOSCALING === undefined ? [] : ["cgexec", "-g", `memory:${options.cgroup}`],
       signal,

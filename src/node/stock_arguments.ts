@@ -1,5 +1,6 @@
 import { lastAssignment } from "../pgdata/conf_line.ts";
 import type { PostgresMajor } from "../postgres/supported_majors.ts";
+import type { Durability } from "./compute_options.ts";
 
 /** Our walsender and the slot that feeds it. */
 const OWN_WALSENDERS = 1;
@@ -15,16 +16,25 @@ const DEFAULT_SENDERS = 10;
  * PGDATA is rebuilt from storage at every start: syncing it, full-page writes and recycled segments would protect what is
  * thrown away. After a crash the server must not restart by itself, because its WAL may end in a torn record.
  *
+ * In asynchronous mode a commit waits for the local disk, so PGDATA must survive the machine's crash until its WAL is brought
+ * to storage.
+ *
  * @param conf the whole `postgresql.conf`: what it asks for beyond our needs is kept
  * @param standby the name under which we attach: random, or a role with REPLICATION could stand in for us
  */
-export function stockPrimaryArguments(conf: string, standby: string, major: PostgresMajor): string[] {
+export function stockPrimaryArguments(
+  conf: string,
+  standby: string,
+  major: PostgresMajor,
+  durability: Durability = "sync",
+): string[] {
+  const local = durability === "async" ? "on" : "off";
   const settings: Record<string, string> = {
-    fsync: "off",
-    full_page_writes: "off",
+    fsync: local,
+    full_page_writes: local,
     wal_recycle: "off",
     restart_after_crash: "off",
-    synchronous_standby_names: standby,
+    synchronous_standby_names: durability === "async" ? "" : standby,
     max_slot_wal_keep_size: "-1",
     max_wal_senders: String(atLeast(conf, "max_wal_senders", OWN_WALSENDERS)),
     max_replication_slots: String(atLeast(conf, "max_replication_slots", OWN_SLOTS)),

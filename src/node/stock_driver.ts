@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { CodedError } from "../errors/coded_error.ts";
+import { forgetUnsavedWal, writeUnsavedWal } from "../pgdata/unsaved_wal.ts";
 import { parseConnstr } from "../postgres/connstr.ts";
 import { readPostmasterPid } from "../postgres/postmaster_pid.ts";
 import type { ResolvedSpec } from "../spec/resolved_spec.ts";
@@ -7,9 +8,10 @@ import type { Logger } from "../telemetry/log.ts";
 import type { StartupMetrics } from "../telemetry/startup_metrics.ts";
 import type { SessionTarget } from "../walproposer/driver/copy_both_session.ts";
 import type { ProposerStatus } from "../walproposer/driver/proposer_driver.ts";
-import type { WalProposer } from "../walproposer/driver/walproposer.ts";
+import type { Elected, WalProposer } from "../walproposer/driver/walproposer.ts";
 import { formatLsn, type Lsn } from "../wire/lsn.ts";
 import type { ComputeOptions } from "./compute_options.ts";
+import { endedCleanly, saveKeptWal } from "./kept_wal.ts";
 import type { Machine } from "./machine.ts";
 import type { ServerDriver } from "./server_driver.ts";
 import { stockPrimaryArguments } from "./stock_arguments.ts";
@@ -57,53 +59,72 @@ function createPrimaryDriver(given: StockDriverOptions): ServerDriver {
   const standby = `compute_ctl_${randomBytes(8).toString("hex")}`;
   let proposer: WalProposer | undefined;
   let startLsn: Lsn = 0n;
+  let term = 0n;
   let flushedAtAttach: Lsn = 0n;
   const running = (): WalProposer => {
     if (proposer === undefined) throw new CodedError("not_elected", "the WAL proposer was not started");
     return proposer;
   };
 
+  /** Starts a proposer and waits for a quorum, however long that takes. */
+  const elect = async (signal: AbortSignal): Promise<Elected> => {
+    const { WalProposer } = await import("../walproposer/driver/walproposer.ts");
+    proposer = new WalProposer(
+      {
+        tenantId: resolved.tenantId,
+        timelineId: resolved.timelineId,
+        pgVersion: versionNumber(machine.installation.version),
+        safekeepers: resolved.safekeepers,
+        token: resolved.spec.storage_auth_token ?? undefined,
+      },
+      {
+        onLog: (level, message) => log.span("walproposer")[level](message),
+        onStatus: given.onStatus,
+        onLost: given.onLost,
+      },
+    );
+    const waiting = setTimeout(() => {
+      const reason = `waiting for a quorum of the safekeepers ${resolved.safekeepers.join(", ")}`;
+      log.warn(reason);
+      given.onWaiting(reason);
+    }, PATIENCE_MS);
+    try {
+      return await proposer.elected(signal);
+    } finally {
+      clearTimeout(waiting);
+      given.onWaiting(null);
+    }
+  };
+
   return {
     // Without a quorum PGDATA is not touched: it may hold the only copy of something.
     claimsEarly: false,
-    postgresArguments: (conf) => stockPrimaryArguments(conf, standby, machine.installation.major),
+    postgresArguments: (conf) => stockPrimaryArguments(conf, standby, machine.installation.major, options.durability),
 
     async chooseLsn(_prepared, signal) {
       const began = performance.now();
       refuseSeveral(resolved.safekeepers);
-      const { WalProposer } = await import("../walproposer/driver/walproposer.ts");
-      proposer = new WalProposer(
-        {
-          tenantId: resolved.tenantId,
-          timelineId: resolved.timelineId,
-          pgVersion: versionNumber(machine.installation.version),
-          safekeepers: resolved.safekeepers,
-          token: resolved.spec.storage_auth_token ?? undefined,
-        },
-        {
-          onLog: (level, message) => log.span("walproposer")[level](message),
-          onStatus: given.onStatus,
-          onLost: given.onLost,
-        },
-      );
-      const waiting = setTimeout(() => {
-        const reason = `waiting for a quorum of the safekeepers ${resolved.safekeepers.join(", ")}`;
-        log.warn(reason);
-        given.onWaiting(reason);
-      }, PATIENCE_MS);
       try {
-        const elected = await proposer.elected(signal);
-        startLsn = elected.startLsn;
-        log.info(`safekeepers synced at LSN ${formatLsn(startLsn)}`, { term: elected.term });
+        let elected = await elect(signal);
+        if (await saveKeptWal({ pgdata: options.pgdata, resolved, proposer: running(), elected, log })) {
+          await running().stop();
+          elected = await elect(signal);
+        }
+        ({ startLsn, term } = elected);
+        log.info(`safekeepers synced at LSN ${formatLsn(startLsn)}`, { term });
         return startLsn;
       } finally {
-        clearTimeout(waiting);
-        given.onWaiting(null);
         startup.sync_safekeepers_ms = Math.round(performance.now() - began);
       }
     },
 
-    dataReady: () => running().openBackup(options.pgdata),
+    async dataReady() {
+      const { tenantId, timelineId } = resolved;
+      // Before the server writes anything that nobody waits for.
+      if (options.durability === "async")
+        await writeUnsavedWal(options.pgdata, { tenantId, timelineId, terms: [term] });
+      await running().openBackup(options.pgdata);
+    },
 
     async attach(_postmaster, _signal) {
       const { user, password } = parseConnstr(options.connstr);
@@ -123,7 +144,10 @@ function createPrimaryDriver(given: StockDriverOptions): ServerDriver {
           reject(new CodedError("finish_timeout", `the last WAL did not reach storage within ${FINISH_MS / 1000} s`)),
         );
       });
-      return await Promise.race([ended, late]);
+      const lsn = await Promise.race([ended, late]);
+      if (options.durability === "async" && (await endedCleanly(options.pgdata, lsn)))
+        await forgetUnsavedWal(options.pgdata);
+      return lsn;
     },
 
     stop: async () => await proposer?.stop(),

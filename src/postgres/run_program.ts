@@ -8,6 +8,8 @@ export interface ProgramOptions {
   readonly runAs?: UnixUser | undefined;
   /** After this it gets SIGTERM, a second later SIGKILL. */
   readonly timeoutMs?: number;
+  /** Its standard input; empty unless told. */
+  readonly input?: string;
   /** Aborting does the same. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -70,7 +72,8 @@ export function runProgram(program: string, argv: readonly string[], options: Pr
             timedOut = true;
             terminate();
           }, options.timeoutMs);
-    child.stdin?.end();
+    // A program that ends without reading it all is judged by its exit status.
+    child.stdin?.on("error", () => undefined).end(options.input);
     options.signal?.addEventListener("abort", terminate, { once: true });
     if (options.signal?.aborted) terminate();
   });

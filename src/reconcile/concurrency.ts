@@ -36,15 +36,27 @@ function integer(text: string): number | undefined {
   return /^\d{1,9}$/.test(text) ? Number(text) : undefined;
 }
 
-/** Runs `work` for every item, at most `limit` at a time. Never rejects unless `work` does. */
+/**
+ * Runs `work` for every item, at most `limit` at a time. When one throws, no further item is begun, and it is thrown
+ * once those under way have ended.
+ */
 export async function forEachAtMost<T>(
   limit: number,
   items: readonly T[],
   work: (item: T) => Promise<void>,
 ): Promise<void> {
   const queue = items.values();
+  let failed: { readonly error: unknown } | undefined;
   const worker = async (): Promise<void> => {
-    for (const item of queue) await work(item);
+    for (const item of queue) {
+      if (failed) return;
+      try {
+        await work(item);
+      } catch (error) {
+        failed ??= { error };
+      }
+    }
   };
   await Promise.all(Array.from({ length: Math.min(Math.max(1, limit), items.length) }, worker));
+  if (failed) throw failed.error;
 }

@@ -17,7 +17,7 @@ export type ReconcileSpec = Pick<
   } | null;
 };
 
-export interface DesiredRole {
+interface DesiredRole {
   readonly name: string;
   /** Serialised options, raw SQL. */
   readonly options: string;
@@ -26,7 +26,7 @@ export interface DesiredRole {
   readonly plain: boolean;
 }
 
-export interface DesiredDatabase {
+interface DesiredDatabase {
   readonly name: string;
   readonly owner: string;
   readonly options: string;

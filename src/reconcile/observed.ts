@@ -61,7 +61,7 @@ export interface ObservedDatabase {
   readonly enabledSubscriptions: number;
 }
 
-export interface ObservedPrivileges {
+interface ObservedPrivileges {
   /** Role names, and whether with ADMIN. */
   readonly memberOf: ReadonlyMap<string, boolean>;
   /** Functions by name of which the role has EXECUTE in its own name. */

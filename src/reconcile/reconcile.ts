@@ -3,7 +3,7 @@ import type { Action } from "./action.ts";
 import { actionObject } from "./action.ts";
 import { apply } from "./apply/apply.ts";
 import type { Desired } from "./desired.ts";
-import { type Failure, failureOf, ReconcileError } from "./failure.ts";
+import { type Failure, failureOf, formatFailure, ReconcileError } from "./failure.ts";
 import { observe } from "./observe.ts";
 import type { Observed } from "./observed.ts";
 import type { PhaseLimits } from "./phase.ts";
@@ -80,6 +80,7 @@ async function reconcileOver(system: Session, options: ReconcileOptions): Promis
   const raced = applied.failures.filter(({ code }) => RACES.has(code));
   if (raced.length > 0 && raced.length === applied.failures.length) applied = await again(applied.actions, raced);
   const reconciled = { plan: planned, applied: applied.actions, failures: [...problems, ...applied.failures] };
+  for (const failure of reconciled.failures) log.error(formatFailure(failure));
   if (reconciled.failures.some(({ fatal }) => fatal || stopAtFailure)) throw new ReconcileFailed(reconciled);
   return reconciled;
 

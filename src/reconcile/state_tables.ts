@@ -6,7 +6,7 @@
 export const STATE_TABLE = "neon.compute_ctl_state";
 
 /** Raise it when a visit to a database does something new: every database is then visited once more. */
-export const VISIT_LEVEL = 1;
+const VISIT_LEVEL = 1;
 
 /** Above this a stored value is not ours. */
 export const MAX_STATE_BYTES = 8_000_000;

@@ -1,6 +1,6 @@
 import type { Lsn } from "../wire/lsn.ts";
 import { decodePageHeader, FIRST_IS_CONTINUATION, LONG_PAGE_HEADER, pageHeaderSize } from "../wire/wal/page_header.ts";
-import { pageStart, segmentNumber, segmentStart, WAL_PAGE_SIZE } from "../wire/wal/segment.ts";
+import { pageStart, segmentNumber, segmentStart, WAL_PAGE_SIZE, WAL_SEGMENT_SIZE } from "../wire/wal/segment.ts";
 import { WalWalker } from "../wire/wal/walker.ts";
 import { WalReader } from "./wal_reader.ts";
 import type { WalEnd } from "./wal_scan.ts";
@@ -9,18 +9,21 @@ import type { WalSpans } from "./wal_span.ts";
 export interface BoundarySearch {
   readonly spans: WalSpans;
   readonly lsn: Lsn;
-  /** A record boundary below which no WAL is kept. */
-  readonly lowest: Lsn;
+  /** A record boundary below which no WAL is kept; without one only so far is looked back as any usual record reaches. */
+  readonly lowest?: Lsn | undefined;
   readonly systemIdentifier: bigint;
   readonly magic: number | undefined;
 }
+
+const LOOK_BACK = 2n * BigInt(WAL_SEGMENT_SIZE);
 
 /**
  * The last record that ends at or before `lsn`: what lies behind it in the WAL is not part of the state at `lsn`. Page
  * headers tell where a page's first record starts, so only a page or two are read, unless a record is very large.
  */
 export async function recordBoundary(search: BoundarySearch): Promise<WalEnd> {
-  const { lsn, lowest } = search;
+  const { lsn } = search;
+  const lowest = search.lowest ?? (lsn > LOOK_BACK ? pageStart(lsn - LOOK_BACK) : 0n);
   const reader = new WalReader(search.spans);
   try {
     for (let page = pageStart(lsn - 1n); page >= pageStart(lowest); page -= BigInt(WAL_PAGE_SIZE)) {
@@ -30,7 +33,7 @@ export async function recordBoundary(search: BoundarySearch): Promise<WalEnd> {
       const found = await lastEndingBefore(reader, start, search);
       if (found.lastRecordStart !== undefined) return found;
     }
-    return { end: lowest, lastRecordStart: undefined };
+    return { end: search.lowest ?? lsn, lastRecordStart: undefined };
   } finally {
     await reader.close();
   }

@@ -2,29 +2,19 @@ import { open, readFile } from "node:fs/promises";
 import { z } from "zod";
 import { replaceFile } from "../disk/atomic_file.ts";
 import { errorCode } from "../errors/coded_error.ts";
-import { crc32c } from "../wire/crc32c.ts";
+import { encodeRecord, recordChecksum, STORE_FORMAT } from "./record_text.ts";
 import { damagedFile, StoreError } from "./store_error.ts";
 
-/** Format that this program writes, the newest that it reads. */
-export const STORE_FORMAT = 1;
+export { encodeRecord, STORE_FORMAT } from "./record_text.ts";
 
 const CHECKSUM = /,\n "crc32c": "([0-9a-f]{8})"\n\}\n$/;
-
-/**
- * JSON with a checksum as its last member, so that a flipped bit is seen even where the text still parses. `value` must
- * be a non-empty plain object.
- */
-export function encodeRecord(value: object): string {
-  const body = JSON.stringify(value, undefined, 1).slice(0, -2);
-  return `${body},\n "crc32c": "${checksum(body)}"\n}\n`;
-}
 
 /** The reverse of {@link encodeRecord}; `path` is for the errors, which name it. */
 export function decodeRecord<T>(text: string, schema: z.ZodType<T>, path: string, remedy = REMEDY): T {
   const match = CHECKSUM.exec(text);
   const body = text.slice(0, match?.index);
   if (!match) throw damagedFile(path, "it has no checksum at its end", remedy);
-  if (match[1] !== checksum(body)) throw damagedFile(path, "its checksum does not fit its content", remedy);
+  if (match[1] !== recordChecksum(body)) throw damagedFile(path, "its checksum does not fit its content", remedy);
   const value: unknown = JSON.parse(`${body}}`);
   const { format } = formatOnly.parse(value);
   if (format > STORE_FORMAT)
@@ -73,7 +63,3 @@ export async function writeNewRecord(path: string, value: object): Promise<void>
 
 const REMEDY = "put it back from a copy of the store";
 const formatOnly = z.object({ format: z.number().int().positive() });
-
-function checksum(body: string): string {
-  return crc32c(Buffer.from(body, "utf8")).toString(16).padStart(8, "0");
-}

@@ -8,8 +8,10 @@ import { display } from "../telemetry/log_line.ts";
 import type { Lsn } from "../wire/lsn.ts";
 import { type BaseBackup, openBaseBackup } from "./base_backup/base_backup.ts";
 import { bootstrapTimeline, newSystemIdentifier } from "./bootstrap.ts";
+import { branchRecord, fillBranch } from "./branch.ts";
 import { ChunkStore } from "./chunk_store.ts";
 import { type DirectoryLock, lockDirectory } from "./directory_lock.ts";
+import { lsnOf } from "./image.ts";
 import { type StoreLayout, storeLayout } from "./layout.ts";
 import { Leases } from "./leases.ts";
 import { StoreError } from "./store_error.ts";
@@ -21,6 +23,17 @@ import { WalService } from "./wal_service/wal_service.ts";
 
 /** How long a request waits for WAL that has not arrived (contract: storage-protocols.md 1.6). */
 const WAIT_LSN_TIMEOUT_MS = 300_000;
+
+/** A caller that has just committed may be a moment ahead of the WAL; more would keep its connection waiting for nothing. */
+const BRANCH_WAIT_MS = 5_000;
+
+export interface BranchRequest {
+  readonly tenantId: string;
+  readonly timelineId: string;
+  readonly ancestorId: string;
+  /** Undefined: the end of the ancestor's WAL. */
+  readonly lsn: Lsn | undefined;
+}
 
 export interface StoreOptions {
   readonly dir: string;
@@ -91,11 +104,12 @@ export class Store {
    */
   static async open(options: StoreOptions): Promise<Store> {
     const layout = storeLayout(options.dir);
-    await createStoreDirectory(layout);
-    const lock = await lockDirectory(layout.lockDir, `store directory ${layout.root}`);
     // It gets ready while the rest is read.
     const walService = new WalService(options.log);
+    let lock: DirectoryLock | undefined;
     try {
+      await createStoreDirectory(layout);
+      lock = await lockDirectory(layout.lockDir, `store directory ${layout.root}`);
       const record = await openStoreFile(layout, options.now);
       // Left over from a process that was killed.
       await rm(layout.endpointsFile, { force: true });
@@ -107,7 +121,7 @@ export class Store {
       return store;
     } catch (error) {
       await walService.stop();
-      await lock.release();
+      await lock?.release();
       throw error;
     }
   }
@@ -120,13 +134,35 @@ export class Store {
   async bootstrap(tenantId: string, timelineId: string, major: PostgresMajor | undefined): Promise<Timeline> {
     const name = `${tenantId}/${timelineId}`;
     const existing = this.tenants.timelines(tenantId).find(({ record }) => record.timeline_id === timelineId);
-    const timeline =
-      existing ?? (await this.#creating.get(name)) ?? (await this.#create(name, tenantId, timelineId, major));
+    const timeline = existing ?? (await this.#once(name, () => this.#bootstrap(tenantId, timelineId, major)));
     const { ancestor_timeline_id, pg_version } = timeline.record;
     if (ancestor_timeline_id !== null || (major !== undefined && pg_version !== major))
       throw new StoreError(
         "timeline_conflict",
         `timeline ${name} already exists with other parameters (pg_version ${pg_version})`,
+      );
+    return timeline;
+  }
+
+  /**
+   * Makes a branch, which copies nothing. The same request again gives the same timeline.
+   *
+   * @throws StoreError `tenant_not_found`, `timeline_not_found`, `timeline_conflict`, `branch_lsn_out_of_range`
+   */
+  async branch(request: BranchRequest): Promise<Timeline> {
+    const { tenantId, timelineId, ancestorId, lsn } = request;
+    const name = `${tenantId}/${timelineId}`;
+    const ancestor = this.tenants.timeline(tenantId, ancestorId);
+    const known = this.tenants.timelines(tenantId).find(({ record }) => record.timeline_id === timelineId);
+    const timeline = known ?? (await this.#once(name, () => this.#branch(ancestor, request)));
+    const { ancestor_timeline_id, ancestor_lsn } = timeline.record;
+    const same =
+      ancestor_timeline_id === ancestorId &&
+      (lsn === undefined || (await ancestor.branchPoint(lsn, 0, this.#stop.signal)) === lsnOf(ancestor_lsn ?? "0/0"));
+    if (!same)
+      throw new StoreError(
+        "timeline_conflict",
+        `timeline ${name} already exists with other parameters (${ancestor_timeline_id === null ? "no ancestor" : `ancestor ${ancestor_timeline_id} at ${ancestor_lsn}`})`,
       );
     return timeline;
   }
@@ -167,15 +203,29 @@ export class Store {
     await this.#lock.release();
   }
 
-  async #create(
-    name: string,
-    tenantId: string,
-    timelineId: string,
-    major: PostgresMajor | undefined,
-  ): Promise<Timeline> {
-    const creation = this.#bootstrap(tenantId, timelineId, major).finally(() => this.#creating.delete(name));
+  /** Requests for a timeline that is being made wait for the first. */
+  #once(name: string, make: () => Promise<Timeline>): Promise<Timeline> {
+    const known = this.#creating.get(name);
+    if (known) return known;
+    const creation = make().finally(() => this.#creating.delete(name));
     this.#creating.set(name, creation);
-    return await creation;
+    return creation;
+  }
+
+  async #branch(ancestor: Timeline, { timelineId, lsn }: BranchRequest): Promise<Timeline> {
+    const started = performance.now();
+    const waitMs = Math.min(BRANCH_WAIT_MS, this.#options.waitLsnTimeoutMs ?? WAIT_LSN_TIMEOUT_MS);
+    const at = await ancestor.branchPoint(lsn, waitMs, this.#stop.signal);
+    const record = branchRecord(ancestor.record, timelineId, at, this.#options.now());
+    this.#stop.signal.throwIfAborted();
+    const timeline = await this.tenants.addTimeline(record, (dir) => fillBranch(dir, record));
+    this.#options.log.info("created a branch", {
+      timeline: display(timeline.name),
+      ancestor: display(record.ancestor_timeline_id),
+      lsn: display(record.ancestor_lsn),
+      ms: Math.round(performance.now() - started),
+    });
+    return timeline;
   }
 
   async #bootstrap(tenantId: string, timelineId: string, major: PostgresMajor | undefined): Promise<Timeline> {

@@ -11,6 +11,8 @@ export type StoreErrorCode =
   | "generation_too_old"
   | "lsn_wait_timeout"
   | "lsn_below_cutoff"
+  | "branch_lsn_out_of_range"
+  | "timestamp_unknown"
   | "not_implemented"
   | "damaged_file"
   | "newer_format"
@@ -30,6 +32,8 @@ const STATUS: Readonly<Record<StoreErrorCode, number>> = {
   generation_too_old: 409,
   lsn_wait_timeout: 408,
   lsn_below_cutoff: 406,
+  branch_lsn_out_of_range: 406,
+  timestamp_unknown: 412,
   not_implemented: 501,
   damaged_file: 500,
   newer_format: 500,

@@ -1,5 +1,6 @@
 import { formatLsn, type Lsn } from "../wire/lsn.ts";
 import { WAL_PAGE_MAGIC } from "../wire/wal/page_header.ts";
+import type { ReadableHistory } from "./commit_time.ts";
 import { type Image, imageSchema, lsnOf } from "./image.ts";
 import { type TimelineLayout, timelineLayout } from "./layout.ts";
 import { recordBoundary } from "./record_boundary.ts";
@@ -146,6 +147,39 @@ export class Timeline {
       this.#check = check;
     }
     await this.#check.done;
+  }
+
+  /** What of its history can be read now. */
+  async readableHistory(): Promise<ReadableHistory> {
+    const end = await this.#attachedWal().flushLsn();
+    return { spans: this.spans, from: this.minReadableLsn, end, signal: this.deleted, ...this.#cluster };
+  }
+
+  /**
+   * Where a branch may begin: the end of the last record at or before an LSN that is waited for, or the end of the WAL.
+   *
+   * @throws StoreError `branch_lsn_out_of_range` (contract: storage-protocols.md 7.2)
+   */
+  async branchPoint(lsn: Lsn | undefined, timeoutMs: number, signal: AbortSignal): Promise<Lsn> {
+    const wal = this.#attachedWal();
+    const end = await wal.flushLsn();
+    if (lsn === undefined || lsn === end) return end;
+    const lowest = lsnOf(this.record.start_lsn);
+    if (lsn < lowest)
+      throw new StoreError(
+        "branch_lsn_out_of_range",
+        `invalid branch start lsn: ${formatLsn(lsn)} is less than ${
+          this.ancestor
+            ? `${formatLsn(lowest)}, where timeline ${this.name} itself branches off: branch from its ancestor`
+            : `latest GC cutoff ${formatLsn(lowest)}`
+        }`,
+      );
+    if (lsn > end && !(await wal.wait(lsn, timeoutMs, AbortSignal.any([signal, this.deleted]))))
+      throw new StoreError(
+        "branch_lsn_out_of_range",
+        `invalid branch start lsn: ${formatLsn(lsn)} is above ${formatLsn(await wal.flushLsn())}, where the WAL of timeline ${this.name} ends`,
+      );
+    return (await this.boundary(lsn)).end;
   }
 
   /** Runs `read` while the timeline's files stay where they are. */

@@ -1,7 +1,7 @@
 import { CodedError } from "../errors/coded_error.ts";
 
 /** What PostgreSQL keeps of an identifier; the rest would be cut off silently. */
-export const MAX_IDENTIFIER_BYTES = 63;
+const MAX_IDENTIFIER_BYTES = 63;
 
 /** Doubles and wraps always, never conditionally: `a"b` gives `"a""b"` (contract: reconcile.md 8). */
 export function quoteIdentifier(name: string): string {
@@ -60,11 +60,6 @@ export function serializeOptions(options: readonly SqlOption[] | null | undefine
       return `${sqlText(name)} ${vartype === "string" ? quoteLiteral(value) : sqlText(value)}`;
     })
     .join(" ");
-}
-
-/** A value inside the startup parameter `options`: blanks and backslashes get a backslash. */
-export function escapeStartupOption(value: string): string {
-  return value.replaceAll(/[\\\s]/g, (character) => `\\${character}`);
 }
 
 /** Why a name cannot be a database or a role, or undefined when it can. */

@@ -1,8 +1,8 @@
+import { once } from "node:events";
 import { chmod, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
-import { connect } from "node:net";
 import type { AddressInfo } from "node:net";
-import { once } from "node:events";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { Compute, runToEnd } from "../support/compute_ctl.ts";
@@ -198,7 +198,9 @@ describe.concurrent("spec.md 1.4: answers of the control plane", () => {
     const { code, stderr } = await runToEnd(commandLine({ "-c": undefined, "-p": plane.uri }));
     expect(code).toBe(1);
     expect(plane.authorizations).toHaveLength(requests);
-    expect(stderr).toContain(requests === 1 ? "unexpected control plane response status code:" : "Exhausted all attempts");
+    expect(stderr).toContain(
+      requests === 1 ? "unexpected control plane response status code:" : "Exhausted all attempts",
+    );
   });
 
   test("nobody listens there: exit 1 after three tries", async () => {
@@ -210,22 +212,29 @@ describe.concurrent("spec.md 1.4: answers of the control plane", () => {
   test.each([
     ["t", "Bearer t"],
     [undefined, "Bearer "],
-  ])("spec.md case 28, spec.md case 29: the token %s is sent as %j, and an empty answer leads to an empty compute", async (token, sent) => {
-    using plane = await controlPlane(200, empty);
-    await using compute = await Compute.start({
-      config: null,
-      flags: ["-p", plane.uri],
-      env: { NEON_CONTROL_PLANE_TOKEN: token },
-    });
-    const listens = async (port: number): Promise<boolean> => {
-      const socket = connect(port, "127.0.0.1");
-      return await once(socket, "connect").then(
-        () => true,
-        () => false,
-      ).finally(() => socket.destroy());
-    };
-    await until(async () => (await listens(compute.externalPort)) && (await listens(compute.internalPort)));
-    expect(plane.authorizations.map((value) => value?.trimEnd())).toEqual([sent.trimEnd()]);
-    expect(await (await fetch(`http://127.0.0.1:${compute.externalPort}/metrics`)).text()).toContain('status="empty"} 1');
-  });
+  ])(
+    "spec.md case 28, spec.md case 29: the token %s is sent as %j, and an empty answer leads to an empty compute",
+    async (token, sent) => {
+      using plane = await controlPlane(200, empty);
+      await using compute = await Compute.start({
+        config: null,
+        flags: ["-p", plane.uri],
+        env: { NEON_CONTROL_PLANE_TOKEN: token },
+      });
+      const listens = async (port: number): Promise<boolean> => {
+        const socket = connect(port, "127.0.0.1");
+        return await once(socket, "connect")
+          .then(
+            () => true,
+            () => false,
+          )
+          .finally(() => socket.destroy());
+      };
+      await until(async () => (await listens(compute.externalPort)) && (await listens(compute.internalPort)));
+      expect(plane.authorizations.map((value) => value?.trimEnd())).toEqual([sent.trimEnd()]);
+      expect(await (await fetch(`http://127.0.0.1:${compute.externalPort}/metrics`)).text()).toContain(
+        'status="empty"} 1',
+      );
+    },
+  );
 });

@@ -155,7 +155,7 @@ describe("the control plane", () => {
     expect(compute.output).toContain("compute is attached, but spec is empty");
   });
 
-  test("lifecycle.md case 10: 503 twice and then a spec goes on, three requests about 100 ms apart", async () => {
+  test("lifecycle.md case 10, spec.md case 26: 503 twice and then a spec goes on, three requests about 100 ms apart", async () => {
     using plane = await controlPlane(
       { status: 503 },
       { status: 503 },

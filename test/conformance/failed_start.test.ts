@@ -49,7 +49,9 @@ describe.concurrent("a start that fails", () => {
   });
 
   // 60 s, unless the program under test lets itself be told.
-  test("lifecycle.md case 33: Postgres never becomes ready: failed, no process is left, and no sync", { timeout: 90_000 }, async () => {
+  test("lifecycle.md case 33: Postgres never becomes ready: failed, no process is left, and no sync", {
+    timeout: 90_000,
+  }, async () => {
     const sync = "if [ -s $dir/starts ]; then touch $dir/late; fi\n  echo 0/0";
     await using scripted = await scriptedPostgres({ sync, start: "exec sleep 1000" });
     const { compute } = await failing({ pgbin: scripted.pgbin, env: { COMPUTE_CTL_READY_TIMEOUT: "2" } });
@@ -62,7 +64,9 @@ describe.concurrent("a start that fails", () => {
     expect(await readdir(scripted.directory)).not.toContain("late");
   });
 
-  test("lifecycle.md case 67: it fails after Postgres was up: at the first `failed` no process is left", { timeout: 90_000 }, async () => {
+  test("lifecycle.md case 67: it fails after Postgres was up: at the first `failed` no process is left", {
+    timeout: 90_000,
+  }, async () => {
     // Up, and taking no sessions for ever: it says `standby`, which is not ready.
     const { compute } = await failing({
       more: { mode: "Replica" },

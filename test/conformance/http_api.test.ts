@@ -391,7 +391,53 @@ describe("a running primary", () => {
     await rename(`${file}.first`, file);
   });
 
-  test("http-api.md case 46, lifecycle.md case 19, lifecycle.md case 65: a failed reconfiguration can be mended", async () => {
+  test("http-api.md case 19, lifecycle.md case 19, metrics-and-logs.md case 32: catalog work that fails", async () => {
+    const cluster = {
+      ...(specAt(compute, storage).cluster as object),
+      databases: [{ name: "d", owner: "nobody_at_all" }],
+    };
+    const [code, body] = await answerOf(await compute.configure({ ...specAt(compute, storage), cluster }));
+    expect([code, body]).toEqual([
+      500,
+      { error: expect.stringMatching(/^compute configuration failed: ".*nobody_at_all/) },
+    ]);
+    expect(await compute.status()).toMatchObject({
+      status: "failed",
+      error: expect.stringContaining("nobody_at_all"),
+    });
+    expect(await compute.query("SELECT 1")).toBe(1);
+    expect((await compute.configure(specAt(compute, storage))).status).toBe(200);
+  });
+
+  test("lifecycle.md case 71, metrics-and-logs.md case 28, metrics-and-logs.md case 32: catalog work that hangs holds up nobody else", async () => {
+    const blocker = await compute.connect();
+    await blocker.query("BEGIN");
+    await blocker.query("CREATE ROLE contested");
+    const roles = [{ name: "contested", encrypted_password: null, options: null }];
+    const cluster = { ...(specAt(compute, storage).cluster as object), roles };
+    const configuring = compute.configure({ ...specAt(compute, storage), cluster });
+    await compute.reach("configuration");
+    const waiting =
+      "SELECT array_agg(DISTINCT application_name) FROM pg_stat_activity WHERE application_name LIKE 'compute_ctl:%' AND application_name <> 'compute_ctl:compute_monitor'";
+    await expect.poll(() => compute.query(waiting)).toEqual(["compute_ctl:apply_config"]);
+    const refused = [412, { error: "invalid compute status: configuration" }];
+    expect(await answerOf(await compute.configure(specAt(compute, storage)))).toEqual(refused);
+    expect(await answerOf(await compute.request("/terminate", { method: "POST" }))).toEqual(refused);
+    const before = await counter(compute, "pg_cctl_pagestream_request_errors_total");
+    expect(await answerOf(await postInternal(compute, "/refresh_configuration"))).toEqual([
+      500,
+      { error: "Cannot refresh compute configuration in state Configuration" },
+    ]);
+    expect(await counter(compute, "pg_cctl_pagestream_request_errors_total")).toBe(before + 1);
+    for (let times = 0; times < 1_000; times++)
+      expect(await compute.metrics()).toContain('compute_ctl_up{build_tag="latest",status="configuration"} 1');
+    await blocker.query("ROLLBACK");
+    await blocker.end();
+    expect((await configuring).status).toBe(200);
+    expect(await compute.query("SELECT count(*)::int FROM pg_roles WHERE rolname = 'contested'")).toBe(1);
+  });
+
+  test("http-api.md case 46, lifecycle.md case 65: a failed reconfiguration can be mended", async () => {
     const unblock = await blockConfiguration(compute);
     const [code, body] = await answerOf(await compute.configure(specAt(compute, storage)));
     expect([code, body]).toEqual([500, { error: expect.stringMatching(/^compute configuration failed: ".*EISDIR/) }]);
@@ -443,6 +489,18 @@ describe("the end", () => {
     const [status, body] = await answerOf(await compute.request("/terminate?mode=immediate", { method: "POST" }));
     expect([status, body]).toEqual([200, { lsn: expect.stringMatching(LSN) }]);
     expect((await compute.exited).code).toBe(0);
+  });
+
+  test("lifecycle.md case 69, http-api.md case 43: a signal ends a /terminate that waits for a storage that is gone", async () => {
+    const { TestStore } = await import("../support/store.ts");
+    const own = await TestStore.start();
+    await using compute = await runOn(await own.timeline());
+    await own[Symbol.asyncDispose]();
+    const terminating = compute.request("/terminate", { method: "POST" });
+    await compute.says("sent signal and notified waiters");
+    const ended = compute.stop("SIGTERM");
+    expect(await answerOf(await terminating)).toEqual([500, { error: expect.stringContaining("SIGTERM") }]);
+    expect(await ended).toEqual({ code: 1, signal: null });
   });
 
   test("lifecycle.md case 50: a refresh that finds no spec ends Postgres and the process", async () => {

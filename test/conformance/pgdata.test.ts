@@ -37,30 +37,33 @@ describe("what was in PGDATA before", () => {
     expect(await second.query("SHOW work_mem")).toBe("4MB");
   });
 
-  test.runIf(isRoot)("lifecycle.md case 22, lifecycle.md case 23: a mount point with lost+found, then with an old PGDATA", async (context) => {
-    await using directory = await place();
-    const pgdata = join(directory.path, "mounted");
-    await mkdir(pgdata);
-    const mounted = await execa("mount", ["-t", "tmpfs", "-o", "size=300m", "none", pgdata], { reject: false });
-    if (mounted.exitCode !== 0) return context.skip("this machine lets nobody mount");
-    try {
-      await mkdir(join(pgdata, "lost+found"));
-      const { dev } = await stat(pgdata);
-      {
-        await using first = await runOn(await store().timeline(), { pgdata });
-        expect(await first.query("SELECT 1")).toBe(1);
+  test.runIf(isRoot)(
+    "lifecycle.md case 22, lifecycle.md case 23: a mount point with lost+found, then with an old PGDATA",
+    async (context) => {
+      await using directory = await place();
+      const pgdata = join(directory.path, "mounted");
+      await mkdir(pgdata);
+      const mounted = await execa("mount", ["-t", "tmpfs", "-o", "size=300m", "none", pgdata], { reject: false });
+      if (mounted.exitCode !== 0) return context.skip("this machine lets nobody mount");
+      try {
+        await mkdir(join(pgdata, "lost+found"));
+        const { dev } = await stat(pgdata);
+        {
+          await using first = await runOn(await store().timeline(), { pgdata });
+          expect(await first.query("SELECT 1")).toBe(1);
+        }
+        await writeFile(join(pgdata, "stray"), "x");
+        await using second = await runOn(await store().timeline(), { pgdata });
+        expect(await second.query("SELECT 1")).toBe(1);
+        expect(await readdir(pgdata)).not.toContain("stray");
+        expect((await stat(pgdata)).mode & 0o7777).toBe(0o700);
+        expect((await stat(pgdata)).dev).toBe(dev);
+        await second.stop();
+      } finally {
+        await execa("umount", [pgdata]);
       }
-      await writeFile(join(pgdata, "stray"), "x");
-      await using second = await runOn(await store().timeline(), { pgdata });
-      expect(await second.query("SELECT 1")).toBe(1);
-      expect(await readdir(pgdata)).not.toContain("stray");
-      expect((await stat(pgdata)).mode & 0o7777).toBe(0o700);
-      expect((await stat(pgdata)).dev).toBe(dev);
-      await second.stop();
-    } finally {
-      await execa("umount", [pgdata]);
-    }
-  });
+    },
+  );
 
   test("lifecycle.md case 23: a home directory and a directory that was never a PGDATA are refused, nothing is deleted", async () => {
     await using directory = await place();
@@ -165,7 +168,13 @@ describe("files that computes add", () => {
     expect(await compute.query("SELECT 1")).toBe(1);
     await compute.query("CREATE ROLE guest LOGIN PASSWORD 'geheim'");
     const login = async (password: string): Promise<unknown> => {
-      const client = new pg.Client({ host: outside, port: compute.postgresPort, user: "guest", database: "postgres", password });
+      const client = new pg.Client({
+        host: outside,
+        port: compute.postgresPort,
+        user: "guest",
+        database: "postgres",
+        password,
+      });
       client.on("error", () => undefined);
       await client.connect();
       const { rows } = await client.query("SELECT current_user AS name");

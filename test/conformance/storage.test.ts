@@ -92,10 +92,14 @@ describe("which LSN is asked for without a full sync", () => {
   });
 
   test.each<[string, SafekeeperState[], string]>([
-    ["a primary, storage-protocols.md case 1: the LSN of the safekeepers", [at("0/16ABCDE")], `${QUERY} 0/16ABCDE --gzip`],
+    [
+      "a primary, storage-protocols.md case 1: the LSN of the safekeepers",
+      [at("0/16ABCDE")],
+      `${QUERY} 0/16ABCDE --gzip`,
+    ],
     ["a new timeline, storage-protocols.md case 1: 0/0 is no LSN", [at("0/0")], `${QUERY} --gzip`],
     [
-      "lifecycle.md case 25: the third of three is silent, the two others decide",
+      "lifecycle.md case 25, storage-protocols.md case 16: the third of three is silent, the two others decide",
       [at("0/100"), at("0/100"), "silent"],
       `${QUERY} 0/100 --gzip`,
     ],
@@ -106,11 +110,10 @@ describe("which LSN is asked for without a full sync", () => {
     expect(await all.server.syncs()).toEqual([]);
     expect(all.compute.output).toContain("safekeepers synced at LSN");
   });
-
 });
 
 describe.concurrent("which LSN is asked for otherwise", () => {
-  test("lifecycle.md case 25: flush and commit differ on one of a quorum: a full sync runs", async () => {
+  test("lifecycle.md case 25, storage-protocols.md case 16: flush and commit differ on one of a quorum: a full sync runs", async () => {
     const safekeepers = [at("0/100"), at("0/200", "0/100"), at("0/200", "0/100")];
     await using all = await startScripted({ safekeepers, pageserver: silent, postgres: { sync: "echo 0/200" } });
     await asked(all.queries);
@@ -274,7 +277,13 @@ describe.concurrent("a base backup that fails", () => {
 
 describe.concurrent("what a tar may hold", () => {
   test("storage-protocols.md case 4: a directory twice, a postgresql.conf of its own: ours stays", async () => {
-    const first = [tarDirectory("base"), tarDirectory("base/1"), tarFile("base/1/PG_VERSION", "17"), tarFile("postgresql.conf", "port = 1\n"), tarFile("PG_VERSION", "17")];
+    const first = [
+      tarDirectory("base"),
+      tarDirectory("base/1"),
+      tarFile("base/1/PG_VERSION", "17"),
+      tarFile("postgresql.conf", "port = 1\n"),
+      tarFile("PG_VERSION", "17"),
+    ];
     const packed = await realBaseBackup(Buffer.concat(first));
     await using all = await startScripted({
       pageserver: { answer: () => copyAnswer(packed, 50) },

@@ -1,7 +1,10 @@
 import { expect, test } from "vitest";
+import { desiredState } from "../../src/reconcile/desired.ts";
 import { runMigrations } from "../../src/reconcile/migrations/run_migrations.ts";
+import { planText } from "../../src/reconcile/plan/plan_text.ts";
 import { readDbsAndRoles } from "../../src/reconcile/readers/dbs_and_roles.ts";
-import { type Cluster, onEachMajor } from "./cluster.ts";
+import { makePlan } from "../../src/reconcile/reconcile.ts";
+import { type Cluster, onEachMajor, specOf } from "./cluster.ts";
 
 const SCRAM =
   "SCRAM-SHA-256$4096:c2FsdHNhbHRzYWx0$" +
@@ -293,6 +296,23 @@ onEachMajor("roles", (cluster, major) => {
     await c.reconcile({ roles }, { connect });
     expect(raced).toBe(true);
     expect(await role(c, "raced")).toMatchObject({ rolpassword: SCRAM, rolcanlogin: true });
+  });
+
+  test("a plan changes nothing and says what a run would do", async () => {
+    const c = cluster();
+    const parts = {
+      roles: [{ name: "planned", encrypted_password: SCRAM }],
+      databases: [{ name: "planned", owner: "planned" }],
+    };
+    const desired = desiredState(specOf(parts), {
+      systemDatabase: "postgres",
+      privilegedRole: "neon_superuser",
+      neonServer: false,
+    });
+    const lsn = await c.value("SELECT pg_current_wal_insert_lsn()::text");
+    const { actions } = await makePlan({ desired, connect: c.connect });
+    expect(await c.value("SELECT pg_current_wal_insert_lsn()::text")).toBe(lsn);
+    expect(planText(actions)).toBe(planText((await c.reconcile(parts)).applied));
   });
 
   test("what the catalogs say is what is read back", async () => {

@@ -3,7 +3,7 @@ interface Schema {
   readonly [keyword: string]: unknown;
 }
 
-const ANNOTATIONS = new Set(["$schema", "title", "description", "default"]);
+const ANNOTATIONS = new Set(["$schema", "title", "description", "default", "format"]);
 
 /** Where a value breaks a schema, as `<JSON pointer>: <what>`; empty when it fits. */
 export function violations(schema: Schema, value: unknown, at = ""): string[] {

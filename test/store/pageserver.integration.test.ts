@@ -18,6 +18,7 @@ import {
   encodeSync,
 } from "../../src/wire/postgres_protocol.ts";
 import { temporaryDirectory } from "../support/temp_directory.ts";
+import { PushClient, targetOf, walAt } from "./push_client.ts";
 import { RawClient } from "./raw_client.ts";
 import { OTHER, RunningStore, TENANT, TIMELINE, tokenIssuer } from "./running_store.ts";
 
@@ -187,12 +188,16 @@ describe("waiting", () => {
     await using own = await RunningStore.start();
     const start = await own.createTimeline(17);
     const timeline = own.server.store.tenants.timeline(TENANT, TIMELINE);
+    const target = targetOf(timeline, own.server.addresses.safekeeper);
+    await using push = await PushClient.elected(target);
+    const wal = walAt(target, start, (await timeline.walEnd()).lastRecordStart);
+    const [first, second] = [wal.record(Buffer.alloc(8)).take(), wal.record(Buffer.alloc(8)).take()];
     await using client = await own.connect("pageserver");
-    const reply = client.query(`${BACKUP} ${formatLsn(start + 16n)}`);
+    const reply = client.query(`${BACKUP} ${formatLsn(wal.position)}`);
     expect(await Promise.race([reply, delay(50, "waiting")])).toBe("waiting");
-    timeline.advance({ end: start + 8n, lastRecordStart: start });
+    await push.append(first);
     expect(await Promise.race([reply, delay(50, "waiting")])).toBe("waiting");
-    timeline.advance({ end: start + 16n, lastRecordStart: start });
+    await push.append(second);
     expect((await reply).tag).toBe("SELECT 1");
   });
 

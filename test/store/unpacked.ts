@@ -49,6 +49,15 @@ export class UnpackedBackup implements AsyncDisposable {
     statements: readonly string[],
     stop: "fast" | "immediate" = "fast",
   ): Promise<Row[]> {
+    return (await this.runEach<Row>(installation, statements, stop)).at(-1) ?? [];
+  }
+
+  /** As {@link runSql}, with the rows of every statement. */
+  async runEach<Row extends QueryResultRow>(
+    installation: PostgresInstallation,
+    statements: readonly string[],
+    stop: "fast" | "immediate" = "fast",
+  ): Promise<Row[][]> {
     const port = await freePort();
     await writeFile(
       join(this.pgdata, "postgresql.conf"),
@@ -71,9 +80,9 @@ export class UnpackedBackup implements AsyncDisposable {
     });
     // A server that is told to stop ends its sessions.
     client.on("error", () => undefined);
-    let rows: Row[] = [];
+    const rows: Row[][] = [];
     try {
-      for (const statement of statements) rows = (await client.query<Row>(statement)).rows;
+      for (const statement of statements) rows.push((await client.query<Row>(statement)).rows);
     } finally {
       if (stop === "fast") await client.end();
       await postmaster.stop(stop);

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { generateKeyPairSync } from "node:crypto";
+import { generateKeyPairSync, type JsonWebKey } from "node:crypto";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { chown, cp, mkdir, mkdtemp, readFile, writeFile } from "node:fs/promises";
@@ -68,6 +68,8 @@ export interface ComputeOptions {
   /** Beside the usual flags. */
   readonly flags?: readonly string[];
   readonly env?: NodeJS.ProcessEnv;
+  /** For `compute_ctl_config`. */
+  readonly tls?: { readonly key_path: string; readonly cert_path: string };
   readonly pgbin?: string;
   /** Instead of a free port. */
   readonly postgresPort?: number;
@@ -88,6 +90,7 @@ export class Compute implements AsyncDisposable, ComputePlace {
   readonly child: ChildProcess;
   /** Both streams, as `compute.log` would hold them. */
   output = "";
+  readonly #tokens: ReturnType<typeof tokenMaker>;
   readonly #token: Promise<string>;
   readonly #admin: Promise<string>;
   readonly #cleanUp: () => Promise<void>;
@@ -104,6 +107,7 @@ export class Compute implements AsyncDisposable, ComputePlace {
     this.postgresPort = fields.postgresPort;
     this.externalPort = fields.externalPort;
     this.internalPort = fields.internalPort;
+    this.#tokens = tokens;
     this.#token = tokens.sign({ compute_id: "c1", scope: null, aud: null });
     this.#admin = tokens.sign({ compute_id: null, scope: "compute_ctl:admin", aud: ["compute"] });
     this.#cleanUp = cleanUp;
@@ -133,7 +137,9 @@ export class Compute implements AsyncDisposable, ComputePlace {
     if (config !== null && config !== undefined) {
       const file = join(directory, "config.json");
       const text =
-        typeof config === "string" ? config : JSON.stringify({ compute_ctl_config: { jwks: tokens.jwks }, ...config });
+        typeof config === "string"
+          ? config
+          : JSON.stringify({ compute_ctl_config: { jwks: tokens.jwks, tls: options.tls }, ...config });
       await writeFile(file, text);
       flags.push("-c", file);
     }
@@ -154,6 +160,16 @@ export class Compute implements AsyncDisposable, ComputePlace {
   /** The token that {@link request} sends. */
   async token(): Promise<string> {
     return await this.#token;
+  }
+
+  /** The keys of its config file. */
+  get publicKeys(): readonly JsonWebKey[] {
+    return this.#tokens.jwks.keys;
+  }
+
+  /** A token with the key of its config file. */
+  async sign(claims: object): Promise<string> {
+    return await this.#tokens.sign(claims);
   }
 
   /** One request to the external port with a token of this compute. */
@@ -200,7 +216,8 @@ export class Compute implements AsyncDisposable, ComputePlace {
     for (;;) {
       const report = await this.status().catch(() => undefined);
       if (report?.status === "failed") return report.error ?? "";
-      if (this.child.exitCode !== null) throw new Error(`compute_ctl ended with ${this.child.exitCode}\n${this.output}`);
+      if (this.child.exitCode !== null)
+        throw new Error(`compute_ctl ended with ${this.child.exitCode}\n${this.output}`);
       await delay(10);
     }
   }

@@ -1,10 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { access, readFile, rename } from "node:fs/promises";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import { createGzip, type Gzip } from "node:zlib";
 import { execa } from "execa";
-import { pipeline } from "node:stream/promises";
-
-import { Readable } from "node:stream";
 import { installation, templateCluster } from "./postgres.ts";
 
 /**

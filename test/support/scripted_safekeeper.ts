@@ -11,10 +11,7 @@ import { type ScriptedLibpqServer, startLibpqServer } from "./scripted_libpq_ser
 export type SafekeeperState = { readonly flush: string; readonly commit: string } | "unknown" | "silent";
 
 /** A safekeeper that knows `TIMELINE_STATUS` only; with `jwt` it asks for a token. */
-export function startSafekeeper(
-  state: SafekeeperState,
-  auth: "trust" | "jwt" = "trust",
-): Promise<ScriptedLibpqServer> {
+export function startSafekeeper(state: SafekeeperState, auth: "trust" | "jwt" = "trust"): Promise<ScriptedLibpqServer> {
   const rows = typeof state === "string" ? [] : [encodeDataRow([state.flush, state.commit])];
   const answer = Buffer.concat([
     encodeRowDescription([

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -29,41 +30,52 @@ interface Endpoints {
 
 /** A `neon-store` on ports of its own, in a directory that goes with it. */
 export class TestStore implements AsyncDisposable {
-  readonly endpoints: Endpoints;
-  readonly #child: ChildProcess;
+  /** Where everything is kept. */
+  readonly directory: string;
+  readonly #flags: readonly string[];
   readonly #cleanUp: () => Promise<void>;
+  #run: { readonly child: ChildProcess; readonly endpoints: Endpoints };
 
-  private constructor(endpoints: Endpoints, child: ChildProcess, cleanUp: () => Promise<void>) {
-    this.endpoints = endpoints;
-    this.#child = child;
+  private constructor(
+    directory: string,
+    flags: readonly string[],
+    run: TestStore["#run"],
+    cleanUp: () => Promise<void>,
+  ) {
+    this.directory = directory;
+    this.#flags = flags;
+    this.#run = run;
     this.#cleanUp = cleanUp;
   }
 
   static async start(flags: readonly string[] = []): Promise<TestStore> {
-    const program = resolve(process.env.NEON_STORE ?? "dist/neon_store.js");
-    if (!existsSync(program)) throw new Error(`${program} does not exist: run npm run build first`);
     const temporary = await temporaryDirectory({ root: scratchRoot() });
+    const cleanUp = (): Promise<void> => temporary[Symbol.asyncDispose]();
     const directory = join(temporary.path, "store");
-    const addresses = ["pageserver", "grpc", "safekeeper", "http"].flatMap((name) => [`--${name}-addr`, "127.0.0.1:0"]);
-    // initdb takes seconds: all stores of a run share its results.
-    const templates = join(process.env.NEON_LOCAL_TEST_TEMPLATES ?? tmpdir(), "store");
-    const argv = [program, "--dir", directory, "--template-dir", templates, ...addresses, ...flags];
-    const child = spawn(process.execPath, argv, { stdio: ["ignore", "ignore", "pipe"] });
-    let log = "";
-    child.stderr.setEncoding("utf8").on("data", (text: string) => (log += text));
-    const gone = async (): Promise<void> => {
-      child.kill("SIGKILL");
-      await temporary[Symbol.asyncDispose]();
-    };
-    for (;;) {
-      const text = await readFile(join(directory, "store_endpoints.json"), "utf8").catch(() => undefined);
-      if (text !== undefined) return new TestStore(JSON.parse(text) as Endpoints, child, gone);
-      if (child.exitCode !== null) {
-        await gone();
-        throw new Error(`neon-store ended with ${child.exitCode}\n${log}`);
-      }
-      await delay(10);
+    try {
+      return new TestStore(directory, flags, await launch(directory, flags, undefined), cleanUp);
+    } catch (error) {
+      await cleanUp();
+      throw error;
     }
+  }
+
+  get endpoints(): Endpoints {
+    return this.#run.endpoints;
+  }
+
+  /** Sends a signal; after one that ends the process, resolves when it is gone. */
+  async kill(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
+    const { child } = this.#run;
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const ended = once(child, "exit");
+    child.kill(signal);
+    if (signal !== "SIGSTOP" && signal !== "SIGCONT") await ended;
+  }
+
+  /** After {@link kill}: runs it again on the same directory and the same ports. */
+  async restart(): Promise<void> {
+    this.#run = await launch(this.directory, this.#flags, this.endpoints);
   }
 
   /** A fresh timeline with an empty database cluster; no two computes may run on one. */
@@ -94,12 +106,37 @@ export class TestStore implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#child.exitCode === null && this.#child.signalCode === null) {
-      const ended = new Promise((done) => this.#child.once("exit", done));
-      this.#child.kill("SIGTERM");
-      await ended;
-    }
+    await this.kill("SIGCONT");
+    await this.kill("SIGTERM");
     await this.#cleanUp();
+  }
+}
+
+/** Starts the program and waits for its addresses: those of `before`, or free ones. */
+async function launch(
+  directory: string,
+  flags: readonly string[],
+  before: Endpoints | undefined,
+): Promise<{ readonly child: ChildProcess; readonly endpoints: Endpoints }> {
+  const program = resolve(process.env.NEON_STORE ?? "dist/neon_store.js");
+  if (!existsSync(program)) throw new Error(`${program} does not exist: run npm run build first`);
+  const addresses = (["pageserver", "grpc", "safekeeper", "http"] as const).flatMap((name) => [
+    `--${name}-addr`,
+    before?.[name] ?? "127.0.0.1:0",
+  ]);
+  // initdb takes seconds: all stores of a run share its results.
+  const templates = join(process.env.NEON_LOCAL_TEST_TEMPLATES ?? tmpdir(), "store");
+  const argv = [program, "--dir", directory, "--template-dir", templates, ...addresses, ...flags];
+  const child = spawn(process.execPath, argv, { stdio: ["ignore", "ignore", "pipe"] });
+  let log = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (log += text));
+  for (;;) {
+    const text = await readFile(join(directory, "store_endpoints.json"), "utf8").catch(() => "{}");
+    const endpoints = JSON.parse(text) as Endpoints;
+    if (endpoints.pid === child.pid) return { child, endpoints };
+    if (child.exitCode !== null || child.signalCode !== null)
+      throw new Error(`neon-store ended with ${child.exitCode ?? child.signalCode}\n${log}`);
+    await delay(10);
   }
 }
 

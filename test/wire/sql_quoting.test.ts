@@ -4,7 +4,6 @@ import {
   dollarQuote,
   dollarTag,
   doBlock,
-  escapeStartupOption,
   invalidName,
   quoteIdentifier,
   quoteLiteral,
@@ -57,5 +56,4 @@ test("NUL is refused, names are measured in bytes", () => {
   expect(invalidName("ü".repeat(32))).toContain("64 bytes");
   expect(invalidName("")).toBe("is empty");
   expect(invalidName("\ud800")).toContain("Unicode");
-  expect(escapeStartupOption("read committed\\")).toBe("read\\ committed\\\\");
 });

@@ -126,7 +126,8 @@ function toJsonSchema(schema: z.ZodMiniType, io: "input" | "output", schemas: Js
   for (const [name, definition] of Object.entries($defs ?? {})) schemas[name] = withReferences(definition);
   const id = components.get(schema)?.id;
   if (id === undefined) return withReferences(own) as Json;
-  schemas[id] = withReferences(own);
+  // A schema with a name is its own definition, unless the generator has made it one already.
+  if (!("$ref" in own)) schemas[id] = withReferences(own);
   return { $ref: `#/components/schemas/${id}` };
 }
 
@@ -135,7 +136,8 @@ function withReferences(value: unknown): unknown {
   if (typeof value !== "object" || value === null) return value;
   return Object.fromEntries(
     Object.entries(value)
-      .filter(([key]) => key !== "id")
+      // The name that the registry gave a schema; a property named id is an object.
+      .filter(([key, inner]) => key !== "id" || typeof inner !== "string")
       .map(([key, inner]) => [
         key,
         key === "$ref" && typeof inner === "string"

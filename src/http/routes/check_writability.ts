@@ -1,5 +1,6 @@
 import * as z from "zod/mini";
-import { APPLICATION_NAMES, withSession } from "../../reconcile/session.ts";
+import { APPLICATION_NAMES } from "../../reconcile/session.ts";
+import { askPostgres } from "../ask_postgres.ts";
 import type { Route } from "../route.ts";
 import { errorResponse } from "./error_schema.ts";
 
@@ -15,9 +16,8 @@ export const checkWritabilityRoute: Route = {
   },
   handle: async (context, compute) => {
     compute.requireRunning();
-    const { connect, target } = compute.postgres;
     const { checkWritability } = await import("../../reconcile/readers/check_writability.ts");
-    const outcome = await withSession(connect, target.database, APPLICATION_NAMES.checkWritability, (session) =>
+    const outcome = await askPostgres(compute.postgres, APPLICATION_NAMES.checkWritability, (session) =>
       checkWritability(session),
     );
     if (outcome === "disk_full") context.get("log").warn("Tenant disk is full");

@@ -1,5 +1,6 @@
 import * as z from "zod/mini";
-import { APPLICATION_NAMES, withSession } from "../../reconcile/session.ts";
+import { APPLICATION_NAMES } from "../../reconcile/session.ts";
+import { askPostgres } from "../ask_postgres.ts";
 import type { Route } from "../route.ts";
 import { errorResponse } from "./error_schema.ts";
 
@@ -28,10 +29,9 @@ export const dbsAndRolesRoute: Route = {
     500: errorResponse("Postgres did not answer"),
   },
   handle: async (context, compute) => {
-    const { connect, target } = compute.postgres;
     const { readDbsAndRoles } = await import("../../reconcile/readers/dbs_and_roles.ts");
     return context.json(
-      await withSession(connect, target.database, APPLICATION_NAMES.dbsAndRoles, (session) => readDbsAndRoles(session)),
+      await askPostgres(compute.postgres, APPLICATION_NAMES.dbsAndRoles, (session) => readDbsAndRoles(session)),
     );
   },
 };

@@ -1,5 +1,6 @@
 import * as z from "zod/mini";
-import { APPLICATION_NAMES, withSession } from "../../reconcile/session.ts";
+import { APPLICATION_NAMES } from "../../reconcile/session.ts";
+import { askPostgres } from "../ask_postgres.ts";
 import { readQuery } from "../query.ts";
 import type { Route } from "../route.ts";
 import { errorResponse } from "./error_schema.ts";
@@ -22,11 +23,8 @@ export const insightsRoute: Route = {
   handle: async (context, compute) => {
     const { format } = readQuery(context, querySchema);
     compute.requireRunning();
-    const { connect, target } = compute.postgres;
     const { readInsights } = await import("../../reconcile/readers/insights.ts");
-    const text = await withSession(connect, target.database, APPLICATION_NAMES.insights, (session) =>
-      readInsights(session),
-    );
+    const text = await askPostgres(compute.postgres, APPLICATION_NAMES.insights, (session) => readInsights(session));
     const body = format === "object" ? text : JSON.stringify(text);
     return context.body(body, 200, { "content-type": "application/json" });
   },

@@ -1,4 +1,4 @@
-import type { Action, actionObject } from "../action.ts";
+import type { Action } from "../action.ts";
 import type { Failure } from "../failure.ts";
 import { PHASES, type Phase } from "../phase.ts";
 import type { PlainAction } from "../sql/action_sql.ts";
@@ -54,7 +54,12 @@ export async function apply(
     const due = actions.filter((action) => action.phase === phase && !execution.isPointless(action));
     if (due.length === 0) continue;
     input.log.info(`Applying phase ${phase}`);
-    await (HANDLERS[phase] ?? runInSystemDatabase)(execution, due);
+    try {
+      await (HANDLERS[phase] ?? runInSystemDatabase)(execution, due);
+    } catch (error) {
+      input.signal?.throwIfAborted();
+      execution.giveUp(phase, error);
+    }
     if (execution.failures.some(({ fatal }) => fatal || input.stopAtFailure)) break;
   }
   return { actions: execution.applied, failures: execution.failures };
@@ -62,9 +67,4 @@ export async function apply(
 
 async function runInSystemDatabase(execution: Execution, actions: readonly Action[]): Promise<void> {
   await execution.run(execution.system, actions as readonly PlainAction[]);
-}
-
-/** Objects that a run has left in another state than the spec wants. */
-export function failedObjects(applied: Applied): ReturnType<typeof actionObject>[] {
-  return applied.failures.map(({ object }) => object);
 }

@@ -127,6 +127,19 @@ export class Execution {
     if (action.kind === "rename_database") this.markFailed({ kind: "database", name: action.newName });
   }
 
+  /** The session itself is broken, or the reconciler is: nothing more can be done. */
+  giveUp(phase: Phase, error: unknown): void {
+    this.failures.push({
+      phase,
+      object: { kind: "cluster" },
+      database: undefined,
+      ...failureOf(error),
+      statement: undefined,
+      blockers: [],
+      fatal: true,
+    });
+  }
+
   markFailed(object: ObjectRef): void {
     if (object.kind !== "cluster") this.#failedObjects.add(objectKey(object));
   }

@@ -3,7 +3,7 @@ import { sqlState } from "../failure.ts";
 import { APPLICATION_NAMES, type Connect, withSession } from "../session.ts";
 
 /** One line of the census: an extension in one version and kind of ownership, and in how many databases it is. */
-export interface InstalledExtension {
+interface InstalledExtension {
   readonly extname: string;
   readonly version: string;
   readonly n_databases: number;

@@ -49,6 +49,12 @@ const WEB_ACCESS = `
     GRANT CREATE ON SCHEMA public TO web_access;
   END IF;`;
 
+/** Goes first, in a transaction of its own, so that the workers of this database leave by themselves. */
+export const DISABLE_SUBSCRIPTIONS = `UPDATE pg_catalog.pg_subscription SET subenabled = false
+  WHERE subenabled AND subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())`;
+
+const ORIGIN_TRIES = 500;
+
 /**
  * Drops every subscription of this database without a word to the publisher, whose slots the parent branch is using: not
  * the subscription's own slot, and not those of table synchronisations that have not finished, which would also make
@@ -68,7 +74,16 @@ BEGIN
     EXECUTE format('DROP SUBSCRIPTION %I', subscription.subname);
     FOR origin IN SELECT roname FROM pg_replication_origin
         WHERE roname ~ ('^pg_' || subscription.oid || '_[0-9]+$') LOOP
-      PERFORM pg_replication_origin_drop(origin.roname);
+      -- A worker that was told to stop lets go of its origin a moment after it counts as stopped.
+      FOR tries IN 1..${ORIGIN_TRIES} LOOP
+        BEGIN
+          PERFORM pg_replication_origin_drop(origin.roname);
+          EXIT;
+        EXCEPTION WHEN object_in_use THEN
+          IF tries = ${ORIGIN_TRIES} THEN RAISE; END IF;
+          PERFORM pg_sleep(0.02);
+        END;
+      END LOOP;
     END LOOP;
   END LOOP;
 END`);

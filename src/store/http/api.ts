@@ -2,14 +2,26 @@ import { type Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { errorCode } from "../../errors/coded_error.ts";
 import type { Logger } from "../../telemetry/log.ts";
+import { formatLsn, tryParseLsn } from "../../wire/lsn.ts";
+import { lsnAtTime, timeAtLsn } from "../commit_time.ts";
 import type { Store } from "../store.ts";
 import { StoreError } from "../store_error.ts";
 import { timelineInfo } from "../timeline_info.ts";
 import type { TenantRecord } from "../timeline_record.ts";
+import { formatTimestamp, parseTimestamp } from "../timestamp.ts";
 import type { TokenVerifier } from "../token.ts";
 import { answerError, errorAnswer } from "./errors.ts";
 import { refuseBrowsers, requireToken } from "./guard.ts";
-import { bootstrapBody, leaseBody, locationConfigBody, readBody, readJson, tenantOf, timelineOf } from "./request.ts";
+import {
+  bootstrapBody,
+  branchBody,
+  leaseBody,
+  locationConfigBody,
+  readBody,
+  readJson,
+  tenantOf,
+  timelineOf,
+} from "./request.ts";
 
 /** This process is node 1 of its storage: pageserver and safekeeper at once. */
 const NODE_ID = 1;
@@ -50,6 +62,8 @@ export function createApi({ store, verify, log }: ApiOptions): Hono {
     ["GET", "/v1/tenant/:tenant/timeline/:timeline", (c) => getTimeline(c, store)],
     ["DELETE", "/v1/tenant/:tenant/timeline/:timeline", (c) => deleteTimeline(c, store)],
     ["POST", "/v1/tenant/:tenant/timeline/:timeline/lsn_lease", (c) => postLease(c, store)],
+    ["GET", "/v1/tenant/:tenant/timeline/:timeline/get_lsn_by_timestamp", (c) => getLsnByTimestamp(c, store)],
+    ["GET", "/v1/tenant/:tenant/timeline/:timeline/get_timestamp_of_lsn", (c) => getTimestampOfLsn(c, store)],
   ];
   for (const [method, path, handler] of routes) app.on(method, path, handler);
   for (const path of new Set(routes.map(([, path]) => path)))
@@ -96,9 +110,20 @@ async function listTimelines(c: Context, store: Store): Promise<Response> {
 async function postTimeline(c: Context, store: Store): Promise<Response> {
   const tenantId = tenantOf(c);
   const body = await readJson(c);
-  for (const key of ["ancestor_timeline_id", "import_pgdata", "existing_initdb_timeline_id"])
-    if (typeof body === "object" && body !== null && key in body)
-      throw new StoreError("not_implemented", `this store makes timelines by initdb only, not with ${key}`);
+  const has = (key: string): boolean => typeof body === "object" && body !== null && key in body;
+  if (has("ancestor_timeline_id")) {
+    const branch = await readBody(c, branchBody);
+    const timeline = await store.branch({
+      tenantId,
+      timelineId: branch.new_timeline_id,
+      ancestorId: branch.ancestor_timeline_id,
+      lsn: branch.ancestor_start_lsn ?? undefined,
+    });
+    return c.json(await timelineInfo(timeline), 201);
+  }
+  for (const key of ["import_pgdata", "existing_initdb_timeline_id"])
+    if (has(key))
+      throw new StoreError("not_implemented", `this store makes timelines by initdb or as a branch, not with ${key}`);
   const { new_timeline_id, pg_version } = await readBody(c, bootstrapBody);
   return c.json(await timelineInfo(await store.bootstrap(tenantId, new_timeline_id, pg_version)), 201);
 }
@@ -115,6 +140,43 @@ function deleteTimeline(c: Context, store: Store): Response {
     throw error;
   }
   return c.json(null, 202);
+}
+
+async function getLsnByTimestamp(c: Context, store: Store): Promise<Response> {
+  const timeline = store.tenants.timeline(tenantOf(c), timelineOf(c));
+  const text = c.req.query("timestamp") ?? "";
+  const time = parseTimestamp(text);
+  if (time === undefined)
+    throw new StoreError(
+      "bad_request",
+      `timestamp ${JSON.stringify(text)} is no RFC 3339 time, such as 2000-01-01T00:00:00Z`,
+    );
+  const { kind, lsn } = await timeline.whileReadable(
+    async () => await lsnAtTime(await timeline.readableHistory(), time),
+  );
+  const until = c.req.query("with_lease") === "true" ? store.leases.take(timeline, lsn) : undefined;
+  return c.json({
+    lsn: formatLsn(lsn),
+    kind,
+    ...(until !== undefined && { valid_until: new Date(until).toISOString() }),
+  });
+}
+
+async function getTimestampOfLsn(c: Context, store: Store): Promise<Response> {
+  const timeline = store.tenants.timeline(tenantOf(c), timelineOf(c));
+  const text = c.req.query("lsn") ?? "";
+  const lsn = tryParseLsn(text);
+  if (lsn === undefined) throw new StoreError("bad_request", `not an LSN: ${JSON.stringify(text)}`);
+  const time = await timeline.whileReadable(async () => {
+    const history = await timeline.readableHistory();
+    return lsn > history.end || lsn < history.from ? undefined : await timeAtLsn(history, lsn);
+  });
+  if (time === undefined)
+    throw new StoreError(
+      "timestamp_unknown",
+      `no commit is known at or before ${formatLsn(lsn)} on timeline ${timeline.name}`,
+    );
+  return c.json(formatTimestamp(time));
 }
 
 async function postLease(c: Context, store: Store): Promise<Response> {

@@ -27,14 +27,23 @@ export const bootstrapBody = z.strictObject({
   pg_version: z.literal(SUPPORTED_MAJORS).optional(),
 });
 
-export const leaseBody = z.strictObject({
-  lsn: z.string().transform((text, context) => {
-    const lsn = tryParseLsn(text);
-    if (lsn !== undefined) return lsn;
-    context.addIssue({ code: "custom", message: "expected an LSN" });
-    return z.NEVER;
-  }),
+const lsnField = z.string().transform((text, context) => {
+  const lsn = tryParseLsn(text);
+  if (lsn !== undefined) return lsn;
+  context.addIssue({ code: "custom", message: "expected an LSN" });
+  return z.NEVER;
 });
+
+/** `POST …/timeline` with `ancestor_timeline_id`; the last two say nothing here, as in the original. */
+export const branchBody = z.strictObject({
+  new_timeline_id: id,
+  ancestor_timeline_id: id,
+  ancestor_start_lsn: lsnField.nullable().optional(),
+  read_only: z.unknown().optional(),
+  pg_version: z.unknown().optional(),
+});
+
+export const leaseBody = z.strictObject({ lsn: lsnField });
 
 /** @throws StoreError `bad_request` that says what is wrong where */
 export async function readBody<T>(context: Context, schema: z.ZodType<T>): Promise<T> {

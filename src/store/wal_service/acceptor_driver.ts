@@ -11,11 +11,12 @@ import { formatLsn, type Lsn } from "../../wire/lsn.ts";
 import type { AcceptorMessage, ProposerMessage } from "../../wire/safekeeper/messages.ts";
 import { WAL_PAGE_MAGIC } from "../../wire/wal/page_header.ts";
 import { segmentNumber, segmentStart } from "../../wire/wal/segment.ts";
-import { encodeRecord, requireRecord } from "../record_file.ts";
+import { recordBoundary } from "../record_boundary.ts";
+import { encodeRecord } from "../record_text.ts";
 import { findWalEnd } from "../wal_scan.ts";
 import { openSegment } from "../wal_segment_file.ts";
 import { walFileAt } from "../wal_span.ts";
-import { acceptorSchema, fromAcceptorFile, toAcceptorFile } from "./acceptor_file.ts";
+import { fromAcceptorFile, toAcceptorFile } from "./acceptor_file.ts";
 import { removeUnfinished } from "./segment_files.ts";
 import { type AcceptorStatus, timelineKey, type WalTimeline } from "./wal_timeline.ts";
 import { WalTracker } from "./wal_tracker.ts";
@@ -207,7 +208,7 @@ export class AcceptorDriver {
   }
 
   #progressed(state: AcceptorState): void {
-    this.#lastRecordStart = lastRecordStart(state) ?? this.#lastRecordStart;
+    if (state.tracker instanceof WalTracker) this.#lastRecordStart = state.tracker.lastRecordStart ?? 0n;
     this.#options.onProgress(state.flushLsn, state.commitLsn, this.#lastRecordStart);
     this.#tellFollowers();
   }
@@ -277,10 +278,15 @@ export class AcceptorDriver {
   async #open(): Promise<void> {
     const { timeline } = this;
     await this.#cleaning;
-    const record = fromAcceptorFile(await requireRecord(timeline.acceptorFile, acceptorSchema));
+    // Brings its schema library along, which the thread can do without until somebody comes.
+    const { readAcceptorFile } = await import("./acceptor_schema.ts");
+    const record = fromAcceptorFile(await readAcceptorFile(timeline.acceptorFile));
     const { systemIdentifier } = timeline;
     const magic = WAL_PAGE_MAGIC[timeline.pgVersion];
-    const tracking = (lsn: Lsn) => new WalTracker(lsn, { magic, systemIdentifier });
+    // Replay stops, without a word, at a record that does not point at the one before it.
+    const previous = (lsn: Lsn): Lsn | undefined =>
+      lsn === this.#state?.flushLsn && this.#lastRecordStart !== 0n ? this.#lastRecordStart : undefined;
+    const tracking = (lsn: Lsn) => new WalTracker(lsn, { magic, systemIdentifier, previous: previous(lsn) });
     let end = this.#durable;
     if (end === undefined) {
       await this.#makeDurable(record.commitLsn);
@@ -293,7 +299,8 @@ export class AcceptorDriver {
       };
       const found = await findWalEnd(scan);
       end = found.end;
-      this.#lastRecordStart = found.lastRecordStart ?? 0n;
+      const last = found.lastRecordStart ?? (await recordBoundary({ ...scan, lsn: end })).lastRecordStart;
+      this.#lastRecordStart = last ?? 0n;
     } else {
       // The file may be the one whose replacement failed half-way: then it was not durable yet.
       this.#persist(record);
@@ -339,10 +346,6 @@ export class AcceptorDriver {
   #log(level: "info" | "warn" | "error", message: string, fields: Record<string, unknown> = {}): void {
     this.#options.log[level](message, { timeline: display(this.name), ...fields });
   }
-}
-
-function lastRecordStart(state: AcceptorState): Lsn | undefined {
-  return state.tracker instanceof WalTracker ? state.tracker.lastRecordStart : undefined;
 }
 
 function closed(name: string): CodedError {

@@ -1,28 +1,9 @@
-import { z } from "zod";
 import { type AcceptorRecord, newTimelineRecord } from "../../walproposer/acceptor_state.ts";
-import { formatLsn } from "../../wire/lsn.ts";
+import { formatLsn, parseLsn } from "../../wire/lsn.ts";
 import { WAL_SEGMENT_SIZE } from "../../wire/wal/segment.ts";
-import { lsnOf, lsnText } from "../image.ts";
-import { STORE_FORMAT } from "../record_file.ts";
+import { STORE_FORMAT } from "../record_text.ts";
 import type { TimelineRecord } from "../timeline_record.ts";
-
-const u64 = z.string().regex(/^\d{1,20}$/);
-
-/** `acceptor.json`: what an acceptor must not forget (contract: storage-protocols.md 5.7.2). flush_lsn is found by a scan. */
-export const acceptorSchema = z.strictObject({
-  format: z.number().int(),
-  term: u64,
-  history: z.array(z.strictObject({ term: u64, lsn: lsnText })),
-  pg_version: z.number().int(),
-  system_identifier: u64,
-  wal_segment_size: z.number().int(),
-  timeline_start_lsn: lsnText,
-  local_start_lsn: lsnText,
-  commit_lsn: lsnText,
-  peer_horizon_lsn: lsnText,
-});
-
-export type AcceptorFile = z.infer<typeof acceptorSchema>;
+import type { AcceptorFile } from "./acceptor_schema.ts";
 
 export function toAcceptorFile(record: AcceptorRecord): AcceptorFile {
   return {
@@ -48,21 +29,21 @@ export function newAcceptorFile(
     systemId: BigInt(timeline.system_identifier),
     walSegSize: WAL_SEGMENT_SIZE,
   };
-  return toAcceptorFile(newTimelineRecord(lsnOf(timeline.start_lsn), server));
+  return toAcceptorFile(newTimelineRecord(parseLsn(timeline.start_lsn), server));
 }
 
 export function fromAcceptorFile(file: AcceptorFile): AcceptorRecord {
   return {
     term: BigInt(file.term),
-    history: file.history.map(({ term, lsn }) => ({ term: BigInt(term), lsn: lsnOf(lsn) })),
+    history: file.history.map(({ term, lsn }) => ({ term: BigInt(term), lsn: parseLsn(lsn) })),
     server: {
       pgVersion: file.pg_version,
       systemId: BigInt(file.system_identifier),
       walSegSize: file.wal_segment_size,
     },
-    timelineStartLsn: lsnOf(file.timeline_start_lsn),
-    localStartLsn: lsnOf(file.local_start_lsn),
-    commitLsn: lsnOf(file.commit_lsn),
-    peerHorizonLsn: lsnOf(file.peer_horizon_lsn),
+    timelineStartLsn: parseLsn(file.timeline_start_lsn),
+    localStartLsn: parseLsn(file.local_start_lsn),
+    commitLsn: parseLsn(file.commit_lsn),
+    peerHorizonLsn: parseLsn(file.peer_horizon_lsn),
   };
 }

@@ -6,7 +6,7 @@ import { WalWalker, type WalWalkerOptions } from "../../wire/wal/walker.ts";
 export class WalTracker implements RecordTracker {
   readonly #walker: WalWalker;
 
-  constructor(start: Lsn, options: Pick<WalWalkerOptions, "magic" | "systemIdentifier">) {
+  constructor(start: Lsn, options: Pick<WalWalkerOptions, "magic" | "systemIdentifier" | "previous">) {
     // A page that overwrites a torn record could never be moved to real safekeepers (contract: storage-protocols.md 5.10).
     this.#walker = new WalWalker(start, { ...options, refuseOverwrite: true });
   }
@@ -15,7 +15,7 @@ export class WalTracker implements RecordTracker {
     return this.#walker.end;
   }
 
-  /** Undefined until the first record is whole. */
+  /** Undefined until the first record is whole, unless the one before was known. */
   get lastRecordStart(): Lsn | undefined {
     return this.#walker.lastRecordStart;
   }

@@ -105,6 +105,12 @@ export class WalWorker {
       log: this.#log,
     });
     this.#server = server;
+    // Loaded after the answer: the first proposer need not wait for it.
+    setImmediate(() => {
+      import("./acceptor_schema.ts").catch((error: unknown) => {
+        this.#log.error("could not load a module", { error: errorChain(error) });
+      });
+    });
     return address;
   }
 

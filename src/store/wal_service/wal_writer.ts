@@ -18,7 +18,7 @@ const MAX_PENDING_PIECES = 256;
 /** A segment with holes gets its place on disk in steps of this size. */
 const ALLOCATION = 1024 * 1024;
 /** From here on in a segment the next one is prepared; databases that write nothing need none. */
-const PREPARE_AT = 2 * 1024 * 1024;
+const PREPARE_AT = 8 * 1024 * 1024;
 const ZEROS = Buffer.alloc(ALLOCATION);
 
 /**

@@ -11,6 +11,8 @@ import {
   encodeTerminate,
 } from "../../wire/postgres_protocol.ts";
 
+const NOTHING = Buffer.alloc(0);
+
 /** Where a server listens. */
 export type SessionTarget = { readonly host: string; readonly port: number } | { readonly path: string };
 
@@ -24,6 +26,8 @@ export interface CopyBothOptions {
 
 /** What happens on a session once COPY BOTH has begun. */
 export interface CopyBothHandlers {
+  /** CopyBothResponse has come. */
+  onStart?(): void;
   /** A whole CopyData payload: a view on what the socket gave. */
   onData(payload: Buffer): void;
   /** All payloads of one socket read were handed over. */
@@ -114,10 +118,14 @@ export class CopyBothSession {
     return this.#socket.writableLength;
   }
 
-  /** Calls back once the peer has taken everything. */
+  /** Calls back once the system has taken everything that was sent so far; not at all when the session ends before. */
   whenDrained(callback: () => void): void {
     if (this.#socket.writableLength === 0) callback();
-    else this.#socket.once("drain", callback);
+    // Not "drain": that comes only when a write overfilled the buffer, and little may be waiting.
+    else
+      this.#socket.write(NOTHING, (error) => {
+        if (!error) callback();
+      });
   }
 
   pause(): void {
@@ -169,6 +177,7 @@ export class CopyBothSession {
       case "copyBothResponse": {
         const pending = this.#take();
         this.#copy = pending?.copy;
+        this.#copy?.onStart?.();
         pending?.resolve([]);
         return;
       }

@@ -2,6 +2,13 @@ import { CodedError } from "../../errors/coded_error.ts";
 import { formatLsn, type Lsn } from "../../wire/lsn.ts";
 import { WalWalker } from "../../wire/wal/walker.ts";
 
+export interface FirstRecordExpectation {
+  /** Start of the record before X; undefined when X is where the timeline's WAL begins. */
+  readonly previousRecord: Lsn | undefined;
+  /** Of the base backup; not checked when undefined. */
+  readonly systemIdentifier: bigint | undefined;
+}
+
 /**
  * Makes sure that the server goes on exactly where storage ends: its first record must start at X, or behind the page
  * header that stands there, and point at the record before X. Anything else means that recovery lost WAL or found other
@@ -12,10 +19,10 @@ export class FirstRecordCheck {
   readonly #walker: WalWalker;
   #found: Lsn | undefined;
 
-  /** @param previous start of the record before X; undefined when X is where the timeline's WAL begins */
-  constructor(start: Lsn, previous: Lsn | undefined) {
+  constructor(start: Lsn, expected: FirstRecordExpectation) {
     this.#start = start;
-    this.#walker = new WalWalker(start, { previous });
+    const { previousRecord: previous, systemIdentifier } = expected;
+    this.#walker = new WalWalker(start, { previous, systemIdentifier, refuseOverwrite: true });
   }
 
   /** Start of the first record, once it is whole. */

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { CodedError } from "../../errors/coded_error.ts";
 import { parseBackupLabel } from "../../wire/backup_label.ts";
 import { formatLsn, type Lsn } from "../../wire/lsn.ts";
+import { decodePageHeader, LONG_PAGE_HEADER } from "../../wire/wal/page_header.ts";
 import { segmentNumber, segmentStart, walSegmentName } from "../../wire/wal/segment.ts";
 import { WalWalker } from "../../wire/wal/walker.ts";
 
@@ -10,7 +11,9 @@ const READ_BYTES = 256 * 1024;
 
 /** The WAL of an unpacked base backup, opened before the server starts and may remove segments. */
 export interface BackupWal {
-  /** Start of the last record before `end`; undefined when the backup holds none. */
+  /** Of the first segment's header; undefined when the backup holds no WAL. */
+  readonly systemIdentifier: bigint | undefined;
+  /** Start of the last record before `end`; undefined when the backup holds none. @throws CodedError `backup_wal_damaged` */
   lastRecordBefore(end: Lsn): Lsn | undefined;
   close(): void;
 }
@@ -20,12 +23,13 @@ export interface BackupWal {
  * recovers.
  */
 export function openBackupWal(pgdata: string): BackupWal {
-  const start = parseBackupLabel(readFileSync(join(pgdata, "backup_label"), "utf8")).start;
+  const { start } = parseBackupLabel(readLabel(pgdata));
   const directory = join(pgdata, "pg_wal");
   const files = new Map<string, number>();
   for (const name of readdirSync(directory))
     if (/^[0-9A-F]{24}$/.test(name)) files.set(name, openSync(join(directory, name), "r"));
   return {
+    systemIdentifier: readSystemIdentifier(files, start),
     lastRecordBefore(end) {
       const walker = new WalWalker(start);
       const buffer = Buffer.allocUnsafe(READ_BYTES);
@@ -39,10 +43,10 @@ export function openBackupWal(pgdata: string): BackupWal {
         if (read === 0) break;
         walker.push(buffer.subarray(0, read));
       }
-      if (walker.failure !== undefined && walker.end < end)
+      if (walker.end < end)
         throw new CodedError(
           "backup_wal_damaged",
-          `the base backup's WAL ends at ${formatLsn(walker.end)} instead of ${formatLsn(end)}: ${walker.failure.reason}`,
+          `the base backup's WAL ends at ${formatLsn(walker.end)} instead of ${formatLsn(end)}: ${walker.failure?.reason ?? "the rest is missing"}`,
         );
       return walker.lastRecordStart;
     },
@@ -51,4 +55,25 @@ export function openBackupWal(pgdata: string): BackupWal {
       files.clear();
     },
   };
+}
+
+function readSystemIdentifier(files: ReadonlyMap<string, number>, start: Lsn): bigint | undefined {
+  const segment = segmentNumber(start);
+  const file = files.get(walSegmentName(segment));
+  if (file === undefined) return undefined;
+  const page = Buffer.alloc(LONG_PAGE_HEADER);
+  readSync(file, page, 0, page.length, 0);
+  const header = decodePageHeader(page, segmentStart(segment));
+  return typeof header === "string" ? undefined : header.systemIdentifier;
+}
+
+/** Without it recovery would trust `pg_control` and ignore the backup's WAL without a word (contract: stock-postgres.md 3b). */
+function readLabel(pgdata: string): string {
+  try {
+    return readFileSync(join(pgdata, "backup_label"), "utf8");
+  } catch (error) {
+    throw new CodedError("backup_label_missing", "the base backup has no backup_label: recovery would ignore its WAL", {
+      cause: error,
+    });
+  }
 }

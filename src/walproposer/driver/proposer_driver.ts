@@ -1,9 +1,10 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { CodedError, errorChain } from "../../errors/coded_error.ts";
 import { formatLsn, type Lsn } from "../../wire/lsn.ts";
+import type { TermHistory } from "../../wire/safekeeper/history.ts";
 import { Proposer } from "../proposer.ts";
 import type { ProposerEffect, ProposerEvent } from "../proposer_events.ts";
-import { FirstRecordCheck } from "./first_record.ts";
+import { FirstRecordCheck, type FirstRecordExpectation } from "./first_record.ts";
 import { PushConnection } from "./push_connection.ts";
 import { WalBuffer } from "./wal_buffer.ts";
 import { WalSource, type WalSourceOptions } from "./wal_source.ts";
@@ -31,7 +32,7 @@ export interface ProposerDriverOptions {
 /** What the driver tells its owner. */
 export type ProposerReport =
   /** A quorum elected us and holds everything up to `startLsn`: the base backup is to be cut there. */
-  | { readonly type: "synced"; readonly term: bigint; readonly startLsn: Lsn; readonly donorLastLogTerm: bigint }
+  | { readonly type: "synced"; readonly term: bigint; readonly startLsn: Lsn; readonly history: TermHistory }
   /** Another compute took over: the server must be killed, it can commit nothing any more. */
   | { readonly type: "fenced"; readonly term: bigint; readonly reason: string }
   | { readonly type: "failed"; readonly error: CodedError }
@@ -51,10 +52,10 @@ export interface ProposerStatus {
   readonly lagMs: number;
 }
 
-export interface AttachOptions extends Omit<WalSourceOptions, "start"> {
-  /** Start of the last record before the start LSN, where the backup tells. */
-  readonly previousRecord: Lsn | undefined;
-}
+/** How to reach the server. */
+export type ServerSource = Pick<WalSourceOptions, "target" | "user" | "password" | "name">;
+
+export type AttachOptions = ServerSource & FirstRecordExpectation;
 
 /**
  * Runs a {@link Proposer} with real sockets: elects, holds the term, and once attached to the server streams its WAL to the
@@ -70,17 +71,19 @@ export class ProposerDriver {
   readonly #waiters: { readonly lsn: Lsn; readonly resolve: () => void }[] = [];
   #handling = false;
   #finishing = false;
-  #donorLastLogTerm = 0n;
+  #history: TermHistory = [];
   #buffer: WalBuffer | undefined;
   #source: WalSource | undefined;
   #attach: AttachOptions | undefined;
   #firstRecord: FirstRecordCheck | undefined;
+  readonly #verified = Promise.withResolvers<void>();
   #startLsn: Lsn | undefined;
   #committed: Lsn = 0n;
   #paused = false;
   #over = false;
   #waitingSince: number | undefined;
   #lastStatus = "";
+  #lastRefusal = "";
 
   constructor(options: ProposerDriverOptions, report: (report: ProposerReport) => void) {
     this.#options = options;
@@ -105,13 +108,43 @@ export class ProposerDriver {
     this.#handle({ type: "tick" });
   }
 
-  /** The server runs: stream its WAL from the start LSN on. @returns what it had flushed when we came */
+  /**
+   * The server runs: stream its WAL from the start LSN on. Resolves when its first record has turned out to be the right one.
+   *
+   * @returns what it had flushed when we came
+   */
   async attach(options: AttachOptions): Promise<Lsn> {
-    if (this.#startLsn === undefined) throw new CodedError("not_synced", "no start LSN: the election is not over");
+    const start = this.#startLsn;
+    if (start === undefined) throw new CodedError("not_synced", "no start LSN: the election is not over");
     this.#attach = options;
-    this.#buffer = new WalBuffer(this.#startLsn);
-    this.#firstRecord = new FirstRecordCheck(this.#startLsn, options.previousRecord);
-    return await this.#openSource(this.#startLsn);
+    this.#buffer = new WalBuffer(start);
+    this.#firstRecord = new FirstRecordCheck(start, options);
+    const flushed = await this.#openSource(start);
+    if (flushed < start) {
+      const error = new CodedError(
+        "base_mismatch",
+        `the server's WAL ends at ${formatLsn(flushed)}, before the LSN ${formatLsn(start)} up to which storage gave it: recovery lost WAL`,
+      );
+      this.#fail(error);
+      throw error;
+    }
+    // Recovery always ends with a record; without recovery none may come for a long time.
+    if (flushed > start) await this.#verified.promise;
+    return flushed;
+  }
+
+  /** Pushes WAL that no server streams, from the start LSN on. Resolves when a quorum holds it up to `end`. */
+  async pushLocal(pieces: Iterable<Buffer>, end: Lsn): Promise<void> {
+    const start = this.#startLsn;
+    if (start === undefined) throw new CodedError("not_synced", "no start LSN: the election is not over");
+    const buffer = new WalBuffer(start);
+    this.#buffer = buffer;
+    for (const bytes of pieces) {
+      while (buffer.size > PAUSE_BYTES && !this.#over) await delay(FINISH_LOOK_MS);
+      buffer.append(buffer.end, bytes);
+      this.#handle({ type: "local_flushed", lsn: buffer.end });
+    }
+    await this.whenCommitted(end);
   }
 
   /** Resolves when a quorum holds everything up to `lsn`; never, when the driver is stopped before. */
@@ -157,14 +190,22 @@ export class ProposerDriver {
 
   async #openSource(start: Lsn): Promise<Lsn> {
     const attach = this.#attach as AttachOptions;
-    const { source, flushed } = await WalSource.attach(
+    const opening = await WalSource.attach(
       { ...attach, start },
-      { onWal: (at, bytes) => this.#received(at, bytes), onEnd: (reason) => this.#sourceEnded(reason) },
+      {
+        onOpen: (source) => {
+          this.#source = source;
+          this.#paused = false;
+          // Before that the positions of the two need not mean the same.
+          if (this.#firstRecord === undefined) source.acknowledge(this.#committed);
+        },
+        onWal: (at, bytes) => this.#received(at, bytes),
+        onEnd: (reason) => this.#sourceEnded(reason),
+      },
     );
-    this.#source = source;
-    this.#paused = false;
-    if (this.#committed > 0n) source.acknowledge(this.#committed);
-    return flushed;
+    // Stopped while it was dialled.
+    if (this.#over) opening.source.close();
+    return opening.flushed;
   }
 
   #received(start: Lsn, bytes: Buffer): void {
@@ -177,6 +218,7 @@ export class ProposerDriver {
         if (found !== undefined) {
           this.#firstRecord = undefined;
           this.#handle({ type: "server_began", lsn: found });
+          this.#verified.resolve();
         }
       }
       buffer.append(start, bytes);
@@ -205,7 +247,13 @@ export class ProposerDriver {
   #reattach(): void {
     setTimeout(() => {
       if (this.#over || this.#finishing || this.#buffer === undefined || this.#source !== undefined) return;
-      this.#openSource(this.#buffer.end).catch(() => this.#reattach());
+      this.#openSource(this.#buffer.end).catch((error: unknown) => {
+        const message = errorChain(error);
+        // A server that goes down refuses us until it is gone.
+        if (message !== this.#lastRefusal) this.#report({ type: "log", level: "info", message });
+        this.#lastRefusal = message;
+        this.#reattach();
+      });
     }, REATTACH_MS).unref();
   }
 
@@ -259,7 +307,7 @@ export class ProposerDriver {
         this.#readWal(effect);
         return;
       case "elected":
-        this.#donorLastLogTerm = effect.donorLastLogTerm;
+        this.#history = effect.history;
         this.#report({
           type: "log",
           level: "info",
@@ -270,7 +318,7 @@ export class ProposerDriver {
         const { term } = this.#proposer.state;
         this.#startLsn = effect.lsn;
         this.#committed = effect.lsn;
-        this.#report({ type: "synced", term, startLsn: effect.lsn, donorLastLogTerm: this.#donorLastLogTerm });
+        this.#report({ type: "synced", term, startLsn: effect.lsn, history: this.#history });
         return;
       }
       case "committed":

@@ -12,11 +12,15 @@ export interface WalSourceOptions {
   readonly password: string | undefined;
   /** Application name and slot name: random for each start, so that nobody else can stand in. */
   readonly name: string;
+  /** Identifier of the cluster that the base backup came from; checked when given. */
+  readonly systemIdentifier: bigint | undefined;
   /** Where to begin: the end of the WAL in storage. */
   readonly start: Lsn;
 }
 
 export interface WalSourceHandlers {
+  /** The stream begins; comes before its first bytes and before its end. */
+  onOpen(source: WalSource): void;
   onWal(start: Lsn, bytes: Buffer): void;
   /** The stream ended; `reason` when the server gave one. */
   onEnd(reason: string | undefined): void;
@@ -31,11 +35,10 @@ const ALREADY_EXISTS = "42710";
  */
 export class WalSource {
   readonly #session: CopyBothSession;
-  #acknowledged: Lsn;
+  #acknowledged: Lsn = 0n;
 
-  private constructor(session: CopyBothSession, start: Lsn) {
+  private constructor(session: CopyBothSession) {
     this.#session = session;
-    this.#acknowledged = start;
   }
 
   /** Attaches and begins to stream. Resolves with the position that the server had flushed when we came. */
@@ -51,7 +54,12 @@ export class WalSource {
     });
     try {
       const [identity] = await session.query("IDENTIFY_SYSTEM");
-      const [, timeline, position] = identity ?? [];
+      const [system, timeline, position] = identity ?? [];
+      if (options.systemIdentifier !== undefined && system !== options.systemIdentifier.toString())
+        throw new CodedError(
+          "base_mismatch",
+          `the server belongs to the system ${system ?? "?"}, but storage holds the system ${options.systemIdentifier}`,
+        );
       if (timeline !== "1")
         throw new CodedError(
           "wrong_timeline",
@@ -61,9 +69,10 @@ export class WalSource {
         // We attached before: the slot has kept what we need.
         if (errorCode(error) !== ALREADY_EXISTS) throw error;
       });
-      const source = new WalSource(session, options.start);
+      const source = new WalSource(session);
       const command = `START_REPLICATION SLOT ${options.name} PHYSICAL ${formatLsn(options.start)} TIMELINE 1`;
       await session.startCopy(command, {
+        onStart: () => handlers.onOpen(source),
         onData: (payload) => source.#receive(payload, handlers),
         onEnd: (reason) => handlers.onEnd(reason),
       });
@@ -82,7 +91,7 @@ export class WalSource {
     this.#session.send(encodeStandbyStatus(lsn, epochMicros()));
   }
 
-  /** Says the same again: the server wants to hear us now and then. */
+  /** Says the same again, 0/0 before anything is durable: the server wants to hear us now and then. */
   repeat(): void {
     this.acknowledge(this.#acknowledged);
   }

@@ -2,7 +2,9 @@ import { Worker } from "node:worker_threads";
 import { workerEntry } from "../../disk/worker_entry.ts";
 import { CodedError, errorChain } from "../../errors/coded_error.ts";
 import type { Lsn } from "../../wire/lsn.ts";
-import type { AttachOptions, ProposerDriverOptions, ProposerStatus } from "./proposer_driver.ts";
+import type { TermHistory } from "../../wire/safekeeper/history.ts";
+import type { LocalTail } from "./local_tail.ts";
+import type { ProposerDriverOptions, ProposerStatus, ServerSource } from "./proposer_driver.ts";
 import type { WorkerCommand, WorkerMessage } from "./worker_messages.ts";
 
 export interface WalProposerHandlers {
@@ -16,8 +18,8 @@ export interface WalProposerHandlers {
 export interface Elected {
   readonly term: bigint;
   readonly startLsn: Lsn;
-  /** Term of the newest WAL in storage: ours only if nobody else wrote since. */
-  readonly donorLastLogTerm: bigint;
+  /** Storage's terms and where each begins, ours at the end. */
+  readonly history: TermHistory;
 }
 
 /** The WAL proposer of this compute: a worker thread and what may be asked of it. */
@@ -53,13 +55,23 @@ export class WalProposer {
     }
   }
 
+  /** What a kept data directory's WAL has behind `start`. @throws CodedError `local_wal_damaged` */
+  async findTail(pgdata: string, start: Lsn): Promise<LocalTail> {
+    return { start, end: (await this.#ask({ do: "find_tail", pgdata, start })) ?? start };
+  }
+
+  /** Brings such a tail to storage as our own WAL: resolves when a quorum has it. No server can be attached after that. */
+  async pushTail(pgdata: string, tail: LocalTail): Promise<void> {
+    await this.#ask({ do: "push_tail", pgdata, tail });
+  }
+
   /** Opens the base backup's WAL, for the check of the server's first record. Call it before the server starts. */
   async openBackup(pgdata: string): Promise<void> {
     await this.#ask({ do: "open_backup", pgdata });
   }
 
   /** Attaches to the running server. @returns what the server had flushed when we came */
-  async attach(startLsn: Lsn, source: Omit<AttachOptions, "previousRecord">): Promise<Lsn> {
+  async attach(startLsn: Lsn, source: ServerSource): Promise<Lsn> {
     return (await this.#ask({ do: "attach", startLsn, source })) ?? startLsn;
   }
 

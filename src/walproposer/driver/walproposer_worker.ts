@@ -1,5 +1,6 @@
 import { parentPort } from "node:worker_threads";
 import { errorChain, errorCode } from "../../errors/coded_error.ts";
+import { findLocalTail, readLocalTail } from "./local_tail.ts";
 import { type BackupWal, openBackupWal } from "./local_wal.ts";
 import { ProposerDriver } from "./proposer_driver.ts";
 import type { WorkerCommand, WorkerMessage } from "./worker_messages.ts";
@@ -25,13 +26,19 @@ async function run(command: WorkerCommand["command"]): Promise<bigint | undefine
       });
       driver.start();
       return undefined;
+    case "find_tail":
+      return findLocalTail(command.pgdata, command.start).end;
+    case "push_tail":
+      await driver?.pushLocal(readLocalTail(command.pgdata, command.tail), command.tail.end);
+      return undefined;
     case "open_backup":
       backup = openBackupWal(command.pgdata);
       return undefined;
     case "attach": {
       const previousRecord = backup?.lastRecordBefore(command.startLsn);
+      const systemIdentifier = backup?.systemIdentifier;
       backup?.close();
-      return await driver?.attach({ ...command.source, previousRecord });
+      return await driver?.attach({ ...command.source, previousRecord, systemIdentifier });
     }
     case "when_committed":
       await driver?.whenCommitted(command.lsn);

@@ -43,7 +43,7 @@ function isCheckpointRecord(record: RecordKind): boolean {
 }
 
 /** True for the end of a transaction that became visible. */
-function isCommitRecord(record: RecordKind): boolean {
+export function isCommitRecord(record: RecordKind): boolean {
   const operation = record.info & XACT_OPERATION;
   return record.rmgr === RMGR_XACT && (operation === XACT_COMMIT || operation === XACT_COMMIT_PREPARED);
 }
