@@ -6,6 +6,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { renderOpenApi } from "./generate/openapi.ts";
+import { renderPrograms } from "./generate/programs.ts";
 import { renderSpecSchema } from "./generate/spec_schema.ts";
 import { renderStates } from "./generate/states.ts";
 
@@ -20,6 +21,7 @@ export const GENERATED: readonly Generated[] = [
   { path: "specs/compute-spec.schema.json", render: renderSpecSchema },
   { path: "specs/openapi.json", render: renderOpenApi },
   { path: "docs/states.md", render: renderStates },
+  { path: "docs/programs.md", render: renderPrograms },
 ];
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
