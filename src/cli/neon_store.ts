@@ -19,11 +19,14 @@ const GRACE_MS = 5000;
 
 /** Settles with the exit code once the store has stopped: 0 told to, 2 usage, 3 no Postgres, 4 directory, 5 address, 1 rest. */
 export async function neonStore(argv: readonly string[]): Promise<number> {
-  const command = parseNeonStoreArguments(argv, {
-    out: (text) => process.stdout.write(text),
-    err: (text) => process.stderr.write(text),
-  });
+  const output = {
+    out: (text: string) => void process.stdout.write(text),
+    err: (text: string) => void process.stderr.write(text),
+  };
+  const command = parseNeonStoreArguments(argv, output);
   if (command.kind === "exit") return command.code;
+  if (command.kind === "check") return await (await inspect()).runCheck(command.dir, output);
+  if (command.kind === "show") return await (await inspect()).runShow(command.dir, command.json, output);
   const { env } = process;
   const log = createLogger({ level: parseLogFilter(env.RUST_LOG), write: (line) => process.stderr.write(line) });
   let server: StoreServer | undefined;
@@ -53,6 +56,11 @@ export async function neonStore(argv: readonly string[]): Promise<number> {
     log.error(errorChain(error));
     return error instanceof CodedError ? error.exitCode : 1;
   }
+}
+
+/** Not loaded by a store that starts. */
+async function inspect(): Promise<typeof import("./neon_store_inspect.ts")> {
+  return await import("./neon_store_inspect.ts");
 }
 
 function optionsOf(

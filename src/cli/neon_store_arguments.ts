@@ -6,6 +6,8 @@ import { NEON_STORE_FLAGS, type NeonStoreFlags } from "./neon_store_flags.ts";
 /** What `neon-store`'s command line asks for. */
 export type NeonStoreCommand =
   | { readonly kind: "run"; readonly flags: NeonStoreFlags }
+  | { readonly kind: "check"; readonly dir: string }
+  | { readonly kind: "show"; readonly dir: string; readonly json: boolean }
   /** Help was printed, or the command line is wrong and was answered with what is wrong. */
   | { readonly kind: "exit"; readonly code: number };
 
@@ -32,6 +34,20 @@ export function parseNeonStoreArguments(
       result = { kind: "run", flags: flags as unknown as NeonStoreFlags };
     });
   for (const flag of NEON_STORE_FLAGS) program.addOption(optionOf(flag));
+  const dir = (): string => program.opts<{ dir: string }>().dir;
+  program
+    .command("check")
+    .description("read everything in the store of --dir and say what is damaged; exit code 1 when something is")
+    .action(() => {
+      result = { kind: "check", dir: dir() };
+    });
+  program
+    .command("show")
+    .description("print tenants, timelines, LSNs and ancestors of the store of --dir")
+    .option("--json", "as JSON")
+    .action(({ json = false }: { json?: boolean }) => {
+      result = { kind: "show", dir: dir(), json };
+    });
   try {
     program.parse([...argv], { from: "user" });
   } catch (error) {

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { importJWK } from "jose";
 import * as z from "zod/mini";
 import { CodedError } from "../errors/coded_error.ts";
@@ -38,11 +39,12 @@ export function createAuthorize(options: AuthorizeOptions): Authorize {
   const algorithm = options.keys.some((key) => key.alg === "RS256") ? "RS256" : "EdDSA";
   const now = options.now ?? (() => Date.now() / 1000);
   let keys: Promise<readonly VerificationKey[]> | undefined;
+  const verified = new VerifiedTokens();
 
   return async (header) => {
     const token = bearerToken(header);
     keys ??= importKeys(options.keys, algorithm, options.log);
-    const claims = await verify(token, await keys, algorithm, options.log);
+    const claims = await verified.claims(token, async () => verify(token, (await keys) ?? [], algorithm, options.log));
     if (claims === undefined || (claims.exp != null && claims.exp < now() - LEEWAY_SECONDS))
       throw refused(401, "failed to verify authorization token");
     if (claims.scope === ADMIN_SCOPE) {
@@ -53,6 +55,30 @@ export function createAuthorize(options: AuthorizeOptions): Authorize {
     if (claims.compute_id == null) throw refused(403, "missing compute_id in authorization token claims");
     if (claims.compute_id !== options.computeId) throw refused(403, "invalid compute ID in authorization token claims");
   };
+}
+
+type Claims = z.infer<typeof claimsSchema>;
+
+/** A control plane asks with one token again and again, and a signature takes longer to check than `/status` to answer. */
+const REMEMBERED_TOKENS = 64;
+
+/**
+ * Tokens whose signature was good: the keys never change. By digest, so that no comparison tells how much of a guess is
+ * right, and no token stays in memory.
+ */
+class VerifiedTokens {
+  readonly #claims = new Map<string, Claims>();
+
+  async claims(token: string, verify: () => Promise<Claims | undefined>): Promise<Claims | undefined> {
+    const digest = createHash("sha256").update(token).digest("base64");
+    const known = this.#claims.get(digest);
+    if (known !== undefined) return known;
+    const claims = await verify();
+    if (claims === undefined) return undefined;
+    if (this.#claims.size >= REMEMBERED_TOKENS) this.#claims.clear();
+    this.#claims.set(digest, claims);
+    return claims;
+  }
 }
 
 interface VerificationKey {
@@ -95,7 +121,7 @@ async function verify(
   keys: readonly VerificationKey[],
   algorithm: string,
   log: Logger,
-): Promise<z.infer<typeof claimsSchema> | undefined> {
+): Promise<Claims | undefined> {
   const { compactVerify, errors } = await import("jose");
   for (const { id, key } of keys) {
     try {

@@ -43,6 +43,12 @@ export interface ComputeParts {
   readonly localFileCache: LocalFileCacheApi;
 }
 
+/** Labels of `pg_cctl_attached`, which exists only where they do (contract: metrics-and-logs.md 3.7). */
+export interface Attachment {
+  readonly computeId: string;
+  readonly instanceId: string;
+}
+
 /** One compute as the HTTP servers see it: its state, its spec and what may be asked of it. */
 export class ComputeNode implements ComputeApi {
   readonly state: ComputeState;
@@ -54,6 +60,7 @@ export class ComputeNode implements ComputeApi {
   readonly #startup: StartupMetrics;
   readonly #metrics: ComputeMetrics;
   readonly #log: Logger;
+  readonly #attachment: Attachment | undefined;
   readonly #promotion = new Promotion();
   readonly #ending = new AbortController();
   #parts: ComputeParts | undefined;
@@ -63,7 +70,8 @@ export class ComputeNode implements ComputeApi {
   #reconciled: ReconcileReport | null = null;
   #terminateLsn: Lsn | null = null;
 
-  constructor(log: Logger, metrics: ComputeMetrics, startup: StartupMetrics) {
+  constructor(log: Logger, metrics: ComputeMetrics, startup: StartupMetrics, attachment?: Attachment) {
+    this.#attachment = attachment;
     this.#log = log;
     this.#metrics = metrics;
     this.#startup = startup;
@@ -235,6 +243,13 @@ export class ComputeNode implements ComputeApi {
 
   #take(spec: ResolvedSpec): void {
     this.#spec = spec;
+    if (this.#attachment === undefined) return;
+    const { computeId: pg_compute_id, instanceId: pg_instance_id } = this.#attachment;
+    this.#metrics.attached.reset();
+    this.#metrics.attached.set(
+      { pg_compute_id, pg_instance_id, tenant_id: spec.tenantId, timeline_id: spec.timelineId },
+      1,
+    );
   }
 
   #tellStatus(): void {

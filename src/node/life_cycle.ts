@@ -72,7 +72,10 @@ export class LifeCycle {
     this.#log = log;
     this.#stop = stop;
     this.#metrics = new ComputeMetrics(options.buildTag);
-    this.#node = new ComputeNode(log, this.#metrics, this.#startup);
+    const { lakebaseMode, computeId, env } = options;
+    const attachment =
+      lakebaseMode && env.INSTANCE_ID !== undefined ? { computeId, instanceId: env.INSTANCE_ID } : undefined;
+    this.#node = new ComputeNode(log, this.#metrics, this.#startup, attachment);
   }
 
   async run(): Promise<number> {

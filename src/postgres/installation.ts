@@ -28,7 +28,7 @@ export interface PostgresInstallation {
   readonly buildId: string;
 }
 
-export function isSupportedMajor(major: number): major is PostgresMajor {
+function isSupportedMajor(major: number): major is PostgresMajor {
   return (SUPPORTED_MAJORS as readonly number[]).includes(major);
 }
 

@@ -1,5 +1,5 @@
 /** How hard a postmaster is asked to go, in rising order. */
-export const STOP_MODES = ["smart", "fast", "immediate", "kill"] as const;
+const STOP_MODES = ["smart", "fast", "immediate", "kill"] as const;
 export type StopMode = (typeof STOP_MODES)[number];
 
 /** Postgres' own meaning of the signals: wait for clients, roll them back, drop everything, no choice. */
@@ -12,7 +12,7 @@ export interface StopLimits {
   readonly immediate: number;
 }
 
-export const STOP_LIMITS: StopLimits = { smart: 60_000, fast: 8_000, immediate: 5_000 };
+const STOP_LIMITS: StopLimits = { smart: 60_000, fast: 8_000, immediate: 5_000 };
 
 /**
  * The signals that end a postmaster: each mode has its time, then the next harder one follows. A call for a mode that is

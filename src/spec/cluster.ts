@@ -42,7 +42,7 @@ export const deltaOperationSchema = z.object({
 });
 
 export type GenericOption = Immutable<z.output<typeof genericOptionSchema>>;
-export type Role = Immutable<z.output<typeof roleSchema>>;
+type Role = Immutable<z.output<typeof roleSchema>>;
 export type Database = Immutable<z.output<typeof databaseSchema>>;
-export type Cluster = Immutable<z.output<typeof clusterSchema>>;
+type Cluster = Immutable<z.output<typeof clusterSchema>>;
 export type DeltaOperation = Immutable<z.output<typeof deltaOperationSchema>>;

@@ -9,7 +9,7 @@ const PAUSE_MS = 100;
 const REQUEST_TIMEOUT_MS = 30_000;
 
 /** As much of `fetch` as is needed here. */
-export type FetchText = (
+type FetchText = (
   url: string,
   init: { readonly headers: Record<string, string>; readonly signal: AbortSignal },
 ) => Promise<{

@@ -5,7 +5,7 @@ import type { LocalProxyConfig } from "./neighbours.ts";
 import type { ComputeConfig, ComputeSpec } from "./schema.ts";
 
 /** A database as it is written: with two derived fields that nobody reads. */
-export type EncodedDatabase = Database & { readonly restrict_conn: false; readonly invalid: false };
+type EncodedDatabase = Database & { readonly restrict_conn: false; readonly invalid: false };
 
 /**
  * The JSON value of a spec: every field there, absent ones as `null`, ids lower-case, LSNs upper-case
@@ -21,7 +21,7 @@ export function encodeComputeSpec(spec: ComputeSpec) {
 }
 
 /** The JSON value of a `--config` file or of a `POST /configure` body. */
-export function encodeComputeConfig(config: ComputeConfig): {
+function encodeComputeConfig(config: ComputeConfig): {
   readonly spec: ReturnType<typeof encodeComputeSpec> | null;
   readonly compute_ctl_config: ComputeCtlConfig;
 } {
@@ -33,7 +33,7 @@ export function formatComputeConfig(config: ComputeConfig): string {
   return `${JSON.stringify(encodeComputeConfig(config), null, 2)}\n`;
 }
 
-export function encodeDatabase(database: Database): EncodedDatabase {
+function encodeDatabase(database: Database): EncodedDatabase {
   return { ...database, restrict_conn: false, invalid: false };
 }
 

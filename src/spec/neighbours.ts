@@ -38,4 +38,4 @@ export const databricksSettingsSchema = z.object({
 
 export type RemoteExtensions = Immutable<z.output<typeof remoteExtensionsSchema>>;
 export type LocalProxyConfig = Immutable<z.output<typeof localProxyConfigSchema>>;
-export type DatabricksSettings = Immutable<z.output<typeof databricksSettingsSchema>>;
+type DatabricksSettings = Immutable<z.output<typeof databricksSettingsSchema>>;

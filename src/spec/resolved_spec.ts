@@ -30,7 +30,7 @@ export interface ResolvedPageservers {
   readonly shards: readonly ResolvedShard[];
 }
 
-export interface ResolvedShard {
+interface ResolvedShard {
   /** Four hex digits: number, count. */
   readonly index: string;
   /** Only the first is used, except for leases. */

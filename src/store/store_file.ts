@@ -7,7 +7,7 @@ import type { StoreLayout } from "./layout.ts";
 import { readRecord, STORE_FORMAT, writeRecord } from "./record_file.ts";
 import { damagedFile, StoreError } from "./store_error.ts";
 
-const storeSchema = z.strictObject({
+export const storeSchema = z.strictObject({
   format: z.number().int(),
   store_id: z.string().regex(/^[0-9a-f]{32}$/),
   created_at: z.string(),

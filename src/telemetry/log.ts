@@ -21,7 +21,7 @@ export interface LoggerOptions {
 }
 
 /** Wall clock with microseconds: monotonic within the process, so that lines never go back in time. */
-export function epochMicros(): number {
+function epochMicros(): number {
   return (performance.timeOrigin + performance.now()) * 1000;
 }
 

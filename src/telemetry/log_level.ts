@@ -1,5 +1,5 @@
 /** Levels of our log, least to most talkative, and the word printed for each, right-aligned to five characters. */
-export const LOG_LEVELS = ["off", "error", "warn", "info", "debug", "trace"] as const;
+const LOG_LEVELS = ["off", "error", "warn", "info", "debug", "trace"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** Targets of a `RUST_LOG` directive that mean us: the original's crate and program names. */

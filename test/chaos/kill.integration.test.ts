@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { execa } from "execa";
 import { describe, expect, test } from "vitest";
-import { formatLsn, parseLsn } from "../../src/wire/lsn.ts";
+import { parseLsn } from "../../src/wire/lsn.ts";
 import { parseWalSegmentName, segmentStart, walSegmentName } from "../../src/wire/wal/segment.ts";
 import { type Compute, workDirectory } from "../support/compute_ctl.ts";
 import { type ComputeOnOptions, runOn } from "../support/compute_on.ts";
@@ -86,9 +86,10 @@ async function judge(compute: Compute, store: TestStore, { tenantId, timelineId 
   const numbers = readdirSync(segments).flatMap((name) => parseWalSegmentName(name)?.segment ?? []);
   for (const number of numbers.filter((each) => segmentStart(each) < parseLsn(lsn)))
     await symlink(join(segments, walSegmentName(number)), join(used.path, walSegmentName(number)));
-  const first = segmentStart(numbers.reduce((least, number) => (number < least ? number : least)));
+  const timeline = await store.call("GET", `/v1/tenant/${tenantId}/timeline/${timelineId}`);
+  const first = String(timeline.min_readable_lsn);
   // Ends with an error unless there are records to the very end.
-  const { stdout } = await execa(join(JUDGES, "pg_waldump"), ["-p", used.path, "-s", formatLsn(first), "-e", lsn], {
+  const { stdout } = await execa(join(JUDGES, "pg_waldump"), ["-p", used.path, "-s", first, "-e", lsn], {
     maxBuffer: 1024 ** 3,
   });
   const last = stdout.trimEnd().split("\n").at(-1);

@@ -12,7 +12,7 @@ import { until } from "../support/until.ts";
 const MAJORS = [14, 18] as const;
 
 async function ready(compute: Compute): Promise<number> {
-  return (await fetch(`http://127.0.0.1:${compute.internalPort}/readyz`)).status;
+  return (await fetch(`http://127.0.0.1:${compute.externalPort}/readyz`)).status;
 }
 
 function lsnNumber(text: string): bigint {
@@ -20,11 +20,9 @@ function lsnNumber(text: string): bigint {
   return (BigInt(`0x${high}`) << 32n) + BigInt(`0x${low}`);
 }
 
-const WAITING = "SELECT count(*)::int FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
-
 /** A statement in a session of its own that has not come back yet. */
-async function begin(compute: Compute, sql: string) {
-  const session = await compute.connect();
+async function begin(compute: Compute, sql: string, user = "cloud_admin") {
+  const session = await compute.connect({ user });
   const pid = (session as unknown as { processID: number }).processID;
   let over = false;
   const done = session.query(sql).then(
@@ -32,7 +30,12 @@ async function begin(compute: Compute, sql: string) {
     (error: Error) => error.message,
   );
   void done.then(() => (over = true));
-  return { session, pid, done, isOver: () => over };
+  const waits = async (): Promise<void> =>
+    await until(async () => {
+      const event = `SELECT wait_event = 'SyncRep' FROM pg_stat_activity WHERE pid = ${pid}`;
+      return (await compute.query(event)) === true;
+    });
+  return { session, pid, done, waits, isOver: () => over };
 }
 
 describe.each(MAJORS)("storage is away under PostgreSQL %i", (major) => {
@@ -41,11 +44,13 @@ describe.each(MAJORS)("storage is away under PostgreSQL %i", (major) => {
   test("storage-protocols.md case 24: commits wait and return with it; synchronous_commit=local does not wait; /status stays running, /readyz does not", async () => {
     await using store = await TestStore.start();
     await using compute = await runOn(await store.timeline(major), { pgbin });
+    await compute.query("CREATE ROLE app LOGIN");
     await compute.query("CREATE TABLE t (n int)");
+    await compute.query("GRANT INSERT ON t TO app");
     expect(await ready(compute)).toBe(200);
     await store.kill();
-    const waiting = await begin(compute, "INSERT INTO t VALUES (1)");
-    await until(async () => (await compute.query(WAITING)) === 1);
+    const waiting = await begin(compute, "INSERT INTO t VALUES (1)", "app");
+    await waiting.waits();
     await until(async () => (await ready(compute)) === 503);
     expect((await compute.status()).status).toBe("running");
     expect(await compute.metrics()).toMatch(/^compute_ctl_walproposer_quorum 0$/m);
@@ -72,7 +77,7 @@ describe.each(MAJORS)("storage is away under PostgreSQL %i", (major) => {
     await compute.query("CREATE TABLE t (n int)");
     await store.kill("SIGSTOP");
     const waiting = await begin(compute, "INSERT INTO t SELECT generate_series(1, 300000)");
-    await until(async () => (await compute.query(WAITING)) === 1);
+    await waiting.waits();
     expect(waiting.isOver()).toBe(false);
     await store.kill("SIGCONT");
     expect(await waiting.done).toBe("done");
@@ -110,7 +115,7 @@ describe("storage is away", () => {
     await compute.query("CREATE TABLE t (n int)");
     await store.kill();
     const waiting = await begin(compute, "INSERT INTO t VALUES (1)");
-    await until(async () => (await compute.query(WAITING)) === 1);
+    await waiting.waits();
     const began = performance.now();
     expect(await compute.stop()).toEqual({ code: 1, signal: null });
     expect(performance.now() - began).toBeLessThan(14_000);
@@ -126,7 +131,8 @@ describe("storage is away", () => {
     await store.kill();
     const cancelled = await begin(compute, "INSERT INTO t VALUES (2)");
     const waiting = await begin(compute, "INSERT INTO t VALUES (3)");
-    await until(async () => (await compute.query(WAITING)) === 2);
+    await cancelled.waits();
+    await waiting.waits();
     await compute.query(`SELECT pg_cancel_backend(${cancelled.pid})`);
     // Postgres says success with a warning: the README says so.
     expect(await cancelled.done).toBe("done");
@@ -153,9 +159,9 @@ describe("storage is away", () => {
       if (start === 2) {
         await store.kill();
         const waiting = await begin(compute, "CREATE TABLE t (n int)");
-        await until(async () => (await compute.query(WAITING)) === 1);
+        await waiting.waits();
         const aborted = new AbortController();
-        // Any name but ours, "walproposer" among them.
+        for (const name of ["walproposer", names[0] ?? ""]) await mkdir(join(work.path, name));
         const receivers = ["walproposer", names[0] ?? ""].map((name) => {
           const dsn = `host=127.0.0.1 port=${compute.postgresPort} user=standin password=x application_name=${name}`;
           const argv = ["--synchronous", "--no-loop", "-D", join(work.path, name), "-d", dsn];
@@ -164,11 +170,11 @@ describe("storage is away", () => {
             reject: false,
           });
         });
-        for (const name of ["walproposer", names[0]]) await mkdir(join(work.path, name ?? ""), { recursive: true });
-        await until(
-          async () =>
-            (await compute.query("SELECT count(*)::int FROM pg_stat_replication WHERE state = 'streaming'")) === 3,
-        );
+        const streaming = "SELECT count(*)::int FROM pg_stat_replication WHERE state = 'streaming'";
+        const failed = Promise.race(receivers).then(({ stderr }) => expect.fail(String(stderr)));
+        await Promise.race([failed, until(async () => (await compute.query(streaming)) === 3)]);
+        // Whether they end later is of no interest.
+        failed.catch(() => undefined);
         expect(await compute.query("SELECT count(*)::int FROM pg_stat_replication WHERE sync_state = 'sync'")).toBe(1);
         expect(waiting.isOver()).toBe(false);
         aborted.abort();

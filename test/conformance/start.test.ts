@@ -130,7 +130,7 @@ test("postgres-config.md case 35, lifecycle.md case 36: Postgres' environment ha
     NEON_CONTROL_PLANE_TOKEN: "plane-token",
     SOME_VARIABLE: "a=b",
   });
-  await using other = await runOn(await store().timeline(), { env: { NEON_LOCAL_SUPERVISOR_FD: undefined } });
+  await using other = await runOn(await store().timeline());
   const environment = await environmentOf(await other.postmasterPid());
   expect(environment).not.toHaveProperty("NEON_AUTH_TOKEN");
   expect(environment).not.toHaveProperty("NEON_LOCAL_SUPERVISOR_FD");

@@ -23,6 +23,8 @@ const QUERY = `basebackup ${TENANT} ${TIMELINE}`;
 const RETRIES = "NEON_COMPUTE_TESTING_BASEBACKUP_RETRIES";
 const FAILED_SYNC = { sync: "exit 1" };
 const SYNC_AT_100 = { sync: "echo 0/100" };
+/** A full sync that nobody wanted shows at once. */
+const OTHER_SYNC = { sync: "echo 0/DEAD" };
 
 /** A base backup from which Postgres 17 starts, gzip'ed. */
 let backup: Buffer;
@@ -81,8 +83,8 @@ const silent: ScriptedLibpqOptions = { answer: () => undefined };
 
 // One after the other: the check's budget of 100 ms is part of the contract, and a busy machine may need longer.
 describe("which LSN is asked for without a full sync", () => {
-  test("lifecycle.md case 24: three safekeepers at one LSN: no full sync, and that LSN", { retry: 3 }, async () => {
-    await using all = await startScripted({});
+  test("lifecycle.md case 24: three safekeepers at one LSN: no full sync, and that LSN", { retry: 5 }, async () => {
+    await using all = await startScripted({ postgres: OTHER_SYNC });
     await all.compute.reach("running");
     expect(all.queries()).toEqual([`${QUERY} 0/100 --gzip`]);
     expect(await all.server.syncs()).toEqual([]);
@@ -103,8 +105,8 @@ describe("which LSN is asked for without a full sync", () => {
       [at("0/100"), at("0/100"), "silent"],
       `${QUERY} 0/100 --gzip`,
     ],
-  ])("%s", { retry: 3 }, async (_name, safekeepers, query) => {
-    await using all = await startScripted({ safekeepers, pageserver: silent });
+  ])("%s", { retry: 5 }, async (_name, safekeepers, query) => {
+    await using all = await startScripted({ safekeepers, pageserver: silent, postgres: OTHER_SYNC });
     await asked(all.queries);
     expect(all.queries()).toEqual([query]);
     expect(await all.server.syncs()).toEqual([]);

@@ -27,14 +27,14 @@ beforeEach(() => {
   lines = [];
 });
 
-function server(keys: readonly JsonWebKey[]) {
+function server(keys: readonly JsonWebKey[], now = () => NOW) {
   const log = createLogger({ level: "debug", write: (line) => void lines.push(line) });
   const compute = new ComputeNode(log, new ComputeMetrics("latest"), emptyStartupMetrics());
   return createRouter({
     routes: EXTERNAL_ROUTES,
     compute,
     log,
-    authorize: createAuthorize({ keys, computeId: "c1", log, now: () => NOW }),
+    authorize: createAuthorize({ keys, computeId: "c1", log, now }),
   });
 }
 
@@ -217,4 +217,13 @@ test("/terminate without a known mode is 400", async () => {
   const headers = { authorization: `Bearer ${await sign({ compute_id: "c1" }, K.privateKey)}` };
   for (const query of ["?mode=slow", "?x=1", "?"])
     expect((await app.request(`/terminate${query}`, { method: "POST", headers })).status).toBe(400);
+});
+
+test("a token that was good is refused once it has expired, however often it was used", async () => {
+  let now = NOW;
+  const app = server([K.jwk], () => now);
+  const token = await sign({ compute_id: "c1", exp: NOW }, K.privateKey);
+  for (let times = 0; times < 3; times++) expect((await status(app, token)).code).toBe(200);
+  now += 61;
+  expect((await status(app, token)).code).toBe(401);
 });

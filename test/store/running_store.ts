@@ -8,7 +8,7 @@ import { type StoreServer, type StoreServerOptions, startStoreServer } from "../
 import type { RunInitdb } from "../../src/store/templates.ts";
 import { createLogger } from "../../src/telemetry/log.ts";
 import { installation, installations, runAs } from "../support/postgres.ts";
-import { type TemporaryDirectory, temporaryDirectory } from "../support/temp_directory.ts";
+import { scratchRoot, type TemporaryDirectory, temporaryDirectory } from "../support/temp_directory.ts";
 import { type LibpqReply, RawClient } from "./raw_client.ts";
 
 export const TENANT = "0123456789abcdef0123456789abcdef";
@@ -47,7 +47,7 @@ export class RunningStore implements AsyncDisposable {
 
   /** `dir` uses that directory and leaves it; otherwise a fresh one is made. Templates are shared by all tests of a run. */
   static async start(options: Partial<StoreServerOptions> = {}): Promise<RunningStore> {
-    const directory = options.dir === undefined ? await temporaryDirectory() : undefined;
+    const directory = options.dir === undefined ? await temporaryDirectory({ root: scratchRoot() }) : undefined;
     const log: string[] = [];
     const dir = options.dir ?? join(directory?.path ?? "", "store");
     try {

@@ -18,8 +18,13 @@ export async function pushServerWal(pgdata: string, target: PushTarget): Promise
     for (let at = from; at < end; ) {
       const next = segmentStart(segmentNumber(at) + 1n);
       const stop = next < end ? next : end;
-      expect((await push.append(await reader.read(at, stop))).term).toBe(push.term);
+      push.sendAppends(await reader.read(at, stop));
       at = stop;
+    }
+    for (let flushed = from; flushed < end; ) {
+      const answer = await push.next();
+      if (answer.type !== "append_response" || answer.term !== push.term) throw new Error(`got ${answer.type}`);
+      flushed = answer.flushLsn;
     }
   } finally {
     await reader.close();

@@ -9,13 +9,13 @@ import { waitUntilReady } from "../../src/postgres/readiness.ts";
 import { connectAsAdmin } from "../../src/postgres/session.ts";
 import { freePort } from "../support/free_port.ts";
 import { runAs } from "../support/postgres.ts";
-import { temporaryDirectory } from "../support/temp_directory.ts";
+import { scratchRoot, temporaryDirectory } from "../support/temp_directory.ts";
 
 const run = promisify(execFile);
 
 /** A base backup unpacked by the system's tar into a data directory that Postgres may use. */
 export async function unpack(archive: Buffer, gzip = false): Promise<UnpackedBackup> {
-  const directory = await temporaryDirectory({ owner: runAs });
+  const directory = await temporaryDirectory({ owner: runAs, root: scratchRoot() });
   const pgdata = join(directory.path, "pgdata");
   const file = join(directory.path, "backup.tar");
   await writeFile(file, archive);

@@ -146,8 +146,14 @@ export class Compute implements AsyncDisposable, ComputePlace {
     if (options.user) await chown(directory, options.user.uid, options.user.gid);
     const { file, argv } = options.user ? await readableProgram() : computeCtlProgram();
     const child = spawn(file, [...argv, ...flags, ...(options.flags ?? [])], {
-      stdio: ["ignore", "pipe", "pipe"],
-      env: { ...process.env, ...(options.user ? { HOME: directory } : {}), ...options.env },
+      // The fourth closes when we die: no compute outlives the run.
+      stdio: ["ignore", "pipe", "pipe", "pipe"],
+      env: {
+        ...process.env,
+        NEON_LOCAL_SUPERVISOR_FD: "3",
+        ...(options.user ? { HOME: directory } : {}),
+        ...options.env,
+      },
       ...(options.user ? { ...options.user, cwd: directory } : {}),
     });
     return new Compute(child, place, tokens, () => temporary[Symbol.asyncDispose]());
@@ -170,6 +176,11 @@ export class Compute implements AsyncDisposable, ComputePlace {
   /** A token with the key of its config file. */
   async sign(claims: object): Promise<string> {
     return await this.#tokens.sign(claims);
+  }
+
+  /** The header of a request with a token of this compute. */
+  async authorization(): Promise<{ authorization: string }> {
+    return { authorization: `Bearer ${await this.#token}` };
   }
 
   /** One request to the external port with a token of this compute. */

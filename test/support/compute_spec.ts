@@ -10,6 +10,8 @@ export interface SpecOptions {
   /** Of the Unix socket; must exist and be writable by whoever runs Postgres. */
   readonly socketDirectory: string;
   readonly settings?: Settings;
+  /** Roles and databases; none unless told. */
+  readonly cluster?: { readonly roles: readonly object[]; readonly databases: readonly object[] };
   /** Fields of the spec, also such that stand here already. */
   readonly more?: Readonly<Record<string, unknown>>;
 }
@@ -23,6 +25,7 @@ export function computeSpec(options: SpecOptions): Record<string, unknown> {
     cluster: {
       roles: [],
       databases: [],
+      ...options.cluster,
       settings: settingList({
         listen_addresses: "127.0.0.1",
         port,

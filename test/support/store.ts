@@ -28,20 +28,20 @@ interface Endpoints {
   readonly safekeeper: string;
 }
 
+interface Run {
+  readonly child: ChildProcess;
+  readonly endpoints: Endpoints;
+}
+
 /** A `neon-store` on ports of its own, in a directory that goes with it. */
 export class TestStore implements AsyncDisposable {
   /** Where everything is kept. */
   readonly directory: string;
   readonly #flags: readonly string[];
   readonly #cleanUp: () => Promise<void>;
-  #run: { readonly child: ChildProcess; readonly endpoints: Endpoints };
+  #run: Run;
 
-  private constructor(
-    directory: string,
-    flags: readonly string[],
-    run: TestStore["#run"],
-    cleanUp: () => Promise<void>,
-  ) {
+  private constructor(directory: string, flags: readonly string[], run: Run, cleanUp: () => Promise<void>) {
     this.directory = directory;
     this.#flags = flags;
     this.#run = run;
@@ -113,11 +113,7 @@ export class TestStore implements AsyncDisposable {
 }
 
 /** Starts the program and waits for its addresses: those of `before`, or free ones. */
-async function launch(
-  directory: string,
-  flags: readonly string[],
-  before: Endpoints | undefined,
-): Promise<{ readonly child: ChildProcess; readonly endpoints: Endpoints }> {
+async function launch(directory: string, flags: readonly string[], before: Endpoints | undefined): Promise<Run> {
   const program = resolve(process.env.NEON_STORE ?? "dist/neon_store.js");
   if (!existsSync(program)) throw new Error(`${program} does not exist: run npm run build first`);
   const addresses = (["pageserver", "grpc", "safekeeper", "http"] as const).flatMap((name) => [
@@ -127,7 +123,9 @@ async function launch(
   // initdb takes seconds: all stores of a run share its results.
   const templates = join(process.env.NEON_LOCAL_TEST_TEMPLATES ?? tmpdir(), "store");
   const argv = [program, "--dir", directory, "--template-dir", templates, ...addresses, ...flags];
-  const child = spawn(process.execPath, argv, { stdio: ["ignore", "ignore", "pipe"] });
+  // The fourth closes when we die: no store outlives the run.
+  const env = { ...process.env, NEON_LOCAL_SUPERVISOR_FD: "3" };
+  const child = spawn(process.execPath, argv, { stdio: ["ignore", "ignore", "pipe", "pipe"], env });
   let log = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => (log += text));
   for (;;) {

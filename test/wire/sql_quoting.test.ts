@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import {
+  doBlock,
   dollarQuote,
   dollarTag,
-  doBlock,
   invalidName,
   quoteIdentifier,
   quoteLiteral,

@@ -14,7 +14,7 @@ const failureSchema = z.object({
   blockers: z.array(z.string()),
 });
 
-export const reconcileSchema = z.object({
+const reconcileSchema = z.object({
   planned: z.array(z.record(z.string(), z.unknown())),
   applied: z.array(z.record(z.string(), z.unknown())),
   failures: z.array(failureSchema),
