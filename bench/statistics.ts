@@ -13,5 +13,10 @@ export function printTable(heading: string, rows: readonly (readonly (string | n
   const text = rows.map((row) => row.map((cell) => (typeof cell === "number" ? cell.toFixed(1) : cell)));
   const widths = (text[0] ?? []).map((_cell, column) => Math.max(...text.map((row) => row[column]?.length ?? 0)));
   console.log(`\n${heading}`);
-  for (const row of text) console.log(row.map((cell, column) => (column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0))).join("  "));
+  for (const row of text)
+    console.log(
+      row
+        .map((cell, column) => (column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0)))
+        .join("  "),
+    );
 }

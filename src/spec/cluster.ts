@@ -42,7 +42,5 @@ export const deltaOperationSchema = z.object({
 });
 
 export type GenericOption = Immutable<z.output<typeof genericOptionSchema>>;
-type Role = Immutable<z.output<typeof roleSchema>>;
 export type Database = Immutable<z.output<typeof databaseSchema>>;
-type Cluster = Immutable<z.output<typeof clusterSchema>>;
 export type DeltaOperation = Immutable<z.output<typeof deltaOperationSchema>>;

@@ -16,6 +16,5 @@ export const tlsSchema = z.object({ key_path: z.string(), cert_path: z.string() 
 export const computeCtlConfigSchema = z.object({ jwks: jwksSchema, tls: optional(tlsSchema) });
 
 export type Jwk = Immutable<z.output<typeof jwkSchema>>;
-type Jwks = Immutable<z.output<typeof jwksSchema>>;
 export type TlsConfig = Immutable<z.output<typeof tlsSchema>>;
 export type ComputeCtlConfig = Immutable<z.output<typeof computeCtlConfigSchema>>;

@@ -38,4 +38,3 @@ export const databricksSettingsSchema = z.object({
 
 export type RemoteExtensions = Immutable<z.output<typeof remoteExtensionsSchema>>;
 export type LocalProxyConfig = Immutable<z.output<typeof localProxyConfigSchema>>;
-type DatabricksSettings = Immutable<z.output<typeof databricksSettingsSchema>>;

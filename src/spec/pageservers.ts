@@ -22,7 +22,6 @@ export const pageserverConnectionInfoSchema = z.object({
   prefer_protocol: z.prefault(variant(["libpq", "grpc"]), "libpq"),
 });
 
-type Pageserver = Immutable<z.output<typeof pageserverSchema>>;
 export type PageserverConnectionInfo = Immutable<z.output<typeof pageserverConnectionInfoSchema>>;
 /** The protocol of base backups and leases; page requests of Postgres are always libpq. */
 export type PageserverProtocol = PageserverConnectionInfo["prefer_protocol"];

@@ -99,7 +99,6 @@ export type ComputeConfig = Immutable<z.output<typeof computeConfigSchema>>;
 export type ControlPlaneConfigResponse = Immutable<z.output<typeof controlPlaneConfigResponseSchema>>;
 export type ConfigurationRequest = Immutable<z.output<typeof configurationRequestSchema>>;
 export type PromoteRequest = Immutable<z.output<typeof promoteRequestSchema>>;
-type AuditLogLevel = ComputeSpec["audit_log_level"];
 /** Features that have an effect here. */
 export type KnownFeature = "activity_monitor_experimental" | "tls_experimental";
 

@@ -127,7 +127,7 @@ test("lifecycle.md case 46, metrics-and-logs.md case 10: without its database Po
   expect(await downtime(compute)).toEqual([0, total]);
 });
 
-test("metrics-and-logs.md case 13, metrics-and-logs.md case 14: the census of extensions, in the metrics and in the log", async () => {
+test("metrics-and-logs.md case 13: the census of extensions, in the metrics and in the log", async () => {
   const storage = await store().timeline();
   await using compute = await runOn(storage);
   const line = (await compute.says("[NEON_EXT_STAT] ")).split("\n").at(-1) ?? "";

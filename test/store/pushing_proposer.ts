@@ -11,9 +11,11 @@ import { RawClient } from "./raw_client.ts";
 export class Ledger {
   readonly start: Lsn;
   readonly records: { readonly start: Lsn; readonly end: Lsn }[] = [];
-  #bytes: Buffer[] = [];
   /** Everything up to here was promised to somebody. */
   acknowledged: Lsn;
+  #bytes = Buffer.alloc(1024 * 1024);
+  #length = 0;
+  #firstWaiting = 0;
 
   constructor(start: Lsn) {
     this.start = start;
@@ -21,28 +23,33 @@ export class Ledger {
   }
 
   get end(): Lsn {
-    return this.start + BigInt(this.bytes.length);
+    return this.start + BigInt(this.#length);
   }
 
-  get bytes(): Buffer {
-    const all = Buffer.concat(this.#bytes);
-    this.#bytes = [all];
-    return all;
+  /** Records that were not acknowledged yet. */
+  get waiting(): number {
+    while ((this.records[this.#firstWaiting]?.end ?? this.acknowledged + 1n) <= this.acknowledged) this.#firstWaiting++;
+    return this.records.length - this.#firstWaiting;
   }
 
   read(begin: Lsn, end: Lsn): Buffer {
-    return this.bytes.subarray(Number(begin - this.start), Number(end - this.start));
+    return Buffer.from(this.#bytes.subarray(Number(begin - this.start), Number(end - this.start)));
   }
 
   /** A new server goes on at an LSN: what is behind it was never acknowledged. */
   cut(lsn: Lsn): void {
-    this.#bytes = [Buffer.from(this.read(this.start, lsn))];
+    this.#length = Number(lsn - this.start);
     while ((this.records.at(-1)?.end ?? 0n) > lsn) this.records.pop();
+    this.#firstWaiting = Math.min(this.#firstWaiting, this.records.length);
   }
 
   write(target: PushTarget, previous: Lsn | undefined, body: Buffer): void {
     const wal = walAt(target, this.end, this.records.at(-1)?.start ?? previous);
-    this.#bytes.push(wal.record(body).take());
+    const bytes = wal.record(body).take();
+    while (this.#length + bytes.length > this.#bytes.length)
+      this.#bytes = Buffer.concat([this.#bytes, Buffer.alloc(this.#bytes.length)]);
+    bytes.copy(this.#bytes, this.#length);
+    this.#length += bytes.length;
     this.records.push(...wal.records);
   }
 }
@@ -144,8 +151,8 @@ export class PushingProposer implements AsyncDisposable {
 
   #write(): void {
     if (this.#stopped || this.failure) return;
-    const waiting = this.#ledger.records.filter(({ end }) => end > this.#ledger.acknowledged).length;
-    for (let n = waiting; n < 8; n++) this.#ledger.write(this.#target, this.#previous, this.#body());
+    for (let { waiting } = this.#ledger; waiting < 8; waiting++)
+      this.#ledger.write(this.#target, this.#previous, this.#body());
     this.#handle({ type: "local_flushed", lsn: this.#ledger.end });
   }
 

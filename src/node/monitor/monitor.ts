@@ -20,7 +20,7 @@ const OVER: ReadonlySet<State> = new Set<State>([
   "terminated",
 ]);
 
-export interface MonitorClock {
+interface MonitorClock {
   /** Milliseconds since 1970. */
   wall(): number;
   /** Milliseconds, from anywhere, never backwards. */
