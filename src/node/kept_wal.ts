@@ -37,7 +37,7 @@ export async function saveKeptWal(kept: KeptWal): Promise<boolean> {
   if (unsaved === undefined) return false;
   await stopLeftover(pgdata, { log: (message) => log.warn(message) });
   const from = partingPoint(kept, unsaved);
-  const tail = await proposer.findTail(pgdata, from.from).catch((error: unknown) => {
+  const tail = await proposer.findTail(pgdata, from.from, unsaved.startLsn).catch((error: unknown) => {
     throw refusal(pgdata, "what it holds behind storage's log cannot be read", error);
   });
   const bytes = tail.end - tail.start;

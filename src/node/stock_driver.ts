@@ -122,7 +122,7 @@ function createPrimaryDriver(given: StockDriverOptions): ServerDriver {
       const { tenantId, timelineId } = resolved;
       // Before the server writes anything that nobody waits for.
       if (options.durability === "async")
-        await writeUnsavedWal(options.pgdata, { tenantId, timelineId, terms: [term] });
+        await writeUnsavedWal(options.pgdata, { tenantId, timelineId, startLsn, terms: [term] });
       await running().openBackup(options.pgdata);
     },
 

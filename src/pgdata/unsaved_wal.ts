@@ -3,11 +3,13 @@ import { dirname, resolve } from "node:path";
 import * as z from "zod/mini";
 import { replaceFile, syncDirectory } from "../disk/atomic_file.ts";
 import { CodedError, errorCode } from "../errors/coded_error.ts";
+import { formatLsn, type Lsn, parseLsn } from "../wire/lsn.ts";
 
 const id = z.string().check(z.regex(/^[0-9a-f]{32}$/));
 const schema = z.object({
   tenant_id: id,
   timeline_id: id,
+  start_lsn: z.string(),
   terms: z.array(z.string().check(z.regex(/^[0-9]{1,20}$/))),
 });
 
@@ -15,6 +17,8 @@ const schema = z.object({
 export interface UnsavedWal {
   readonly tenantId: string;
   readonly timelineId: string;
+  /** Where the directory's own server began to write: before that its WAL may be a base backup's zeros. */
+  readonly startLsn: Lsn;
   /** Terms under which WAL of this directory was pushed: in storage's log these are its own. */
   readonly terms: readonly bigint[];
 }
@@ -28,8 +32,9 @@ export function unsavedWalPath(pgdata: string): string {
 export async function readUnsavedWal(pgdata: string): Promise<UnsavedWal | undefined> {
   const path = unsavedWalPath(pgdata);
   try {
-    const { tenant_id, timeline_id, terms } = schema.parse(JSON.parse(await readFile(path, "utf8")));
-    return { tenantId: tenant_id, timelineId: timeline_id, terms: terms.map(BigInt) };
+    const { tenant_id, timeline_id, start_lsn, terms } = schema.parse(JSON.parse(await readFile(path, "utf8")));
+    const startLsn = parseLsn(start_lsn);
+    return { tenantId: tenant_id, timelineId: timeline_id, startLsn, terms: terms.map(BigInt) };
   } catch (error) {
     if (errorCode(error) === "ENOENT") return undefined;
     throw new CodedError("unsaved_wal", `cannot read ${path}, which says whose WAL ${pgdata} holds`, { cause: error });
@@ -38,8 +43,12 @@ export async function readUnsavedWal(pgdata: string): Promise<UnsavedWal | undef
 
 /** Durable when it resolves: call it before a server writes WAL that nobody waits for. */
 export async function writeUnsavedWal(pgdata: string, unsaved: UnsavedWal): Promise<void> {
-  const { tenantId, timelineId, terms } = unsaved;
-  const content = { tenant_id: tenantId, timeline_id: timelineId, terms: terms.map(String) };
+  const content = {
+    tenant_id: unsaved.tenantId,
+    timeline_id: unsaved.timelineId,
+    start_lsn: formatLsn(unsaved.startLsn),
+    terms: unsaved.terms.map(String),
+  };
   await replaceFile(unsavedWalPath(pgdata), `${JSON.stringify(content)}\n`);
 }
 

@@ -24,15 +24,14 @@ async function startProgram(dir: string, port: number): Promise<ChildProcess> {
   const child = spawn(process.execPath, [PROGRAM, "--dir", dir, "--safekeeper-addr", `127.0.0.1:${port}`, ...free], {
     stdio: ["ignore", "ignore", "pipe"],
   });
+  const { promise, resolve, reject } = Promise.withResolvers<ChildProcess>();
   let log = "";
-  for await (const text of child.stderr ?? []) {
+  child.stderr?.on("data", (text) => {
     log += String(text);
-    if (log.includes("ready")) {
-      child.stderr?.resume();
-      return child;
-    }
-  }
-  throw new Error(log);
+    if (log.includes("ready")) resolve(child);
+  });
+  child.on("exit", () => reject(new Error(log)));
+  return await promise;
 }
 
 async function kill(child: ChildProcess): Promise<void> {

@@ -1,7 +1,7 @@
 import type { Storage } from "./store.ts";
 
 /** Name and value; a number becomes a setting of type integer, a boolean one of type bool. */
-export type Settings = Readonly<Record<string, string | number | boolean>>;
+type Settings = Readonly<Record<string, string | number | boolean>>;
 
 export interface SpecOptions {
   readonly storage: Storage;
@@ -48,7 +48,7 @@ export function computeSpec(options: SpecOptions): Record<string, unknown> {
   };
 }
 
-export function settingList(settings: Settings): { name: string; value: string; vartype: string }[] {
+function settingList(settings: Settings): { name: string; value: string; vartype: string }[] {
   return Object.entries(settings).map(([name, value]) => ({
     name,
     value: typeof value === "boolean" ? (value ? "on" : "off") : String(value),

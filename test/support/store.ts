@@ -127,7 +127,7 @@ async function launch(directory: string, flags: readonly string[], before: Endpo
   const env = { ...process.env, NEON_LOCAL_SUPERVISOR_FD: "3" };
   const child = spawn(process.execPath, argv, { stdio: ["ignore", "ignore", "pipe", "pipe"], env });
   let log = "";
-  child.stderr.setEncoding("utf8").on("data", (text: string) => (log += text));
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => (log += text));
   for (;;) {
     const text = await readFile(join(directory, "store_endpoints.json"), "utf8").catch(() => "{}");
     const endpoints = JSON.parse(text) as Endpoints;

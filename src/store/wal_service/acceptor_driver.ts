@@ -66,6 +66,8 @@ export class AcceptorDriver {
   #lastRecordStart: Lsn = 0n;
   /** Set after a failed step: how far WAL is known to be durable, whatever a scan would find in the page cache. */
   #durable: Lsn | undefined;
+  /** After a failed step: the state file may be one whose replacement failed half-way, and is not durable yet. */
+  #unsure = false;
   #closed = false;
 
   constructor(options: AcceptorDriverOptions) {
@@ -96,6 +98,18 @@ export class AcceptorDriver {
       this.#opening = undefined;
     });
     await this.#opening;
+  }
+
+  /** As {@link open}, for somebody who brings WAL. @throws CodedError `wal_write_failed` when the disk still fails */
+  async openForWriting(): Promise<void> {
+    await this.open();
+    if (!this.#unsure) return;
+    try {
+      this.#persist(this.state.record);
+    } catch (error) {
+      throw this.#writeFailed(error);
+    }
+    this.#unsure = false;
   }
 
   status(): AcceptorStatus {
@@ -256,14 +270,12 @@ export class AcceptorDriver {
 
   /** What was not finished is not promised either: it starts again from what was. */
   #fail(before: AcceptorState, steps: readonly AcceptorStep[], error: unknown): void {
-    const failure = new CodedError("wal_write_failed", `could not store WAL of timeline ${this.name}`, {
-      cause: error,
-      status: 503,
-    });
+    const failure = this.#writeFailed(error);
     this.#log("error", "storing WAL failed, all proposers are disconnected", { error: errorChain(error) });
     let durable = before.flushLsn;
     for (const step of steps) if (step.kind === "truncate" && step.lsn < durable) durable = step.lsn;
     this.#durable = durable;
+    this.#unsure = true;
     this.#state = undefined;
     for (const peer of this.#peers.values()) peer.close(failure);
     this.#peers.clear();
@@ -273,6 +285,10 @@ export class AcceptorDriver {
     this.#cleaning = writer
       .close()
       .catch((problem: unknown) => this.#log("warn", "could not close WAL files", { error: errorChain(problem) }));
+  }
+
+  #writeFailed(cause: unknown): CodedError {
+    return new CodedError("wal_write_failed", `could not store WAL of timeline ${this.name}`, { cause, status: 503 });
   }
 
   async #open(): Promise<void> {
@@ -301,9 +317,6 @@ export class AcceptorDriver {
       end = found.end;
       const last = found.lastRecordStart ?? (await recordBoundary({ ...scan, lsn: end })).lastRecordStart;
       this.#lastRecordStart = last ?? 0n;
-    } else {
-      // The file may be the one whose replacement failed half-way: then it was not durable yet.
-      this.#persist(record);
     }
     if (this.#closed) throw closed(this.name);
     const identity = {

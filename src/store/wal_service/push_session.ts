@@ -11,7 +11,7 @@ const INTERNAL_ERROR = "XX000";
  * are sent when a read of the socket has been dealt with, so several appends in one read cost one write and one answer.
  */
 export async function pushWal(session: LibpqSession, driver: AcceptorDriver, codec: SafekeeperCodec): Promise<"close"> {
-  await driver.open();
+  await driver.openForWriting();
   await session.send(encodeCopyBothResponse());
   const push = new PushSession(driver, codec);
   const onGone = (): void => push.end();

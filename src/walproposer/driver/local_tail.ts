@@ -32,11 +32,12 @@ export interface LocalTail {
  * Finds out what a directory's WAL has behind `start`. A torn record at the end is normal after a crash, anything else that
  * cannot be read is damage: then nothing may be thrown away.
  *
+ * @param began a record's start at or before `start`, from which on the directory's own server wrote
  * @throws CodedError `local_wal_damaged`
  */
-export function findLocalTail(pgdata: string, start: Lsn): LocalTail {
+export function findLocalTail(pgdata: string, start: Lsn, began: Lsn): LocalTail {
   using wal = new LocalSegments(pgdata);
-  requireReaches(wal, start);
+  if (start > began) requireReaches(wal, start, began);
   const walker = new WalWalker(start);
   for (const bytes of wal.read(start)) {
     walker.push(bytes);
@@ -61,12 +62,12 @@ export function* readLocalTail(pgdata: string, tail: LocalTail): Generator<Buffe
 }
 
 /** Makes sure that the directory's own WAL leads up to `start`: an empty tail would look like a lost one. */
-function requireReaches(wal: LocalSegments, start: Lsn): void {
+function requireReaches(wal: LocalSegments, start: Lsn, began: Lsn): void {
   const before = segmentNumber(start - 1n);
   // At a segment's start the one before may have been removed.
   if (!wal.has(before) && segmentNumber(start) !== before && wal.has(segmentNumber(start))) return;
   if (!wal.has(before)) throw damaged(wal.pgdata, `there is no segment ${walSegmentName(before)}`);
-  const first = firstRecord(wal, segmentStart(before), start);
+  const first = began >= segmentStart(before) ? began : firstRecord(wal, segmentStart(before), start);
   if (first >= start) return;
   const walker = new WalWalker(first);
   for (const bytes of wal.read(first)) {

@@ -55,9 +55,14 @@ export class WalProposer {
     }
   }
 
-  /** What a kept data directory's WAL has behind `start`. @throws CodedError `local_wal_damaged` */
-  async findTail(pgdata: string, start: Lsn): Promise<LocalTail> {
-    return { start, end: (await this.#ask({ do: "find_tail", pgdata, start })) ?? start };
+  /**
+   * What a kept data directory's WAL has behind `start`.
+   *
+   * @param began where its server began to write
+   * @throws CodedError `local_wal_damaged`
+   */
+  async findTail(pgdata: string, start: Lsn, began: Lsn): Promise<LocalTail> {
+    return { start, end: (await this.#ask({ do: "find_tail", pgdata, start, began })) ?? start };
   }
 
   /** Brings such a tail to storage as our own WAL: resolves when a quorum has it. No server can be attached after that. */

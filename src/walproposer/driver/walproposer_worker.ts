@@ -27,7 +27,7 @@ async function run(command: WorkerCommand["command"]): Promise<bigint | undefine
       driver.start();
       return undefined;
     case "find_tail":
-      return findLocalTail(command.pgdata, command.start).end;
+      return findLocalTail(command.pgdata, command.start, command.began).end;
     case "push_tail":
       await driver?.pushLocal(readLocalTail(command.pgdata, command.tail), command.tail.end);
       return undefined;

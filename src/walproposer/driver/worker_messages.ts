@@ -8,7 +8,7 @@ export interface WorkerCommand {
   readonly command:
     | { readonly do: "start"; readonly options: ProposerDriverOptions }
     /** No server runs on the data directory. Answered with the tail's end. */
-    | { readonly do: "find_tail"; readonly pgdata: string; readonly start: Lsn }
+    | { readonly do: "find_tail"; readonly pgdata: string; readonly start: Lsn; readonly began: Lsn }
     | { readonly do: "push_tail"; readonly pgdata: string; readonly tail: LocalTail }
     /** The base backup is unpacked, the server not yet started. */
     | { readonly do: "open_backup"; readonly pgdata: string }
