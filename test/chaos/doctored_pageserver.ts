@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { connect } from "node:net";
+import { gzipSync } from "node:zlib";
 import {
   type BackendMessage,
   BackendMessageParser,
@@ -30,7 +31,8 @@ export async function doctoredPageserver(
       const [, , , lsn = ""] = query.split(" ");
       const members = doctor(await readMembers(store, query.replace(" --gzip", "")), lsn);
       const packed = members.map(({ path, type, mode, content }) => tarMember({ path, type, mode }, content));
-      return copyAnswer(Buffer.concat([...packed, TAR_END]));
+      const tar = Buffer.concat([...packed, TAR_END]);
+      return copyAnswer(query.includes("--gzip") ? gzipSync(tar, { level: 1 }) : tar);
     },
   });
 }

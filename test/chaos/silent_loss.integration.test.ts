@@ -17,7 +17,7 @@ function memberOf(members: readonly Member[], path: string): Member {
 const TRAPS: [string, RegExp, (members: Member[], lsn: string) => Member[]][] = [
   [
     "the last segment is short: recovery drops its last page",
-    /recovery lost WAL|does not go on at/,
+    /base backup's WAL ends at|recovery lost WAL|does not go on at/,
     (members, lsn) => {
       const last = lastSegment(members);
       last.content = last.content.subarray(0, segmentOffset(parseLsn(lsn)));

@@ -48,7 +48,8 @@ describe.each(users)("neon-local serve as %s", (_name, user) => {
     await first.started();
     expect(await first.query("SELECT 1 AS one, current_user")).toEqual([{ one: 1, current_user: "cloud_admin" }]);
     expect(first.stdout.match(/^neon-local runs PostgreSQL \d+/gm)).toHaveLength(1);
-    expect(first.stdout).toContain("data lives as long as this run");
+    expect(first.stdout).toContain("every commit that returned");
+    await first.query("CREATE TABLE kept AS SELECT generate_series(1, 1000) n");
     expect([...(await first.running()).keys()].sort()).toEqual(["compute-main", "postgres", "storage-local"]);
     expect((await stat(join(dir, "pgs/main/config.json"))).mode & 0o777).toBe(0o600);
     if (user === undefined && isRoot) expect(first.stderr.match(/running as root/g)).toHaveLength(1);
@@ -60,16 +61,23 @@ describe.each(users)("neon-local serve as %s", (_name, user) => {
     const again = await serve({ dir, user, flags: ["--pg-port", port] });
     await again.started();
     expect(again.connectionString).toBe(first.connectionString);
-    expect(await again.query("SELECT 1 AS one")).toEqual([{ one: 1 }]);
+    expect(await again.query("SELECT count(*)::int FROM kept")).toEqual([{ count: 1000 }]);
+    await again.query("INSERT INTO kept VALUES (1001)");
     expect(await readFile(join(dir, "state/branches/local/main.json"), "utf8")).toBe(branch);
     expect(await again.stop("SIGINT")).toBe(0);
     expect(await again.left()).toEqual([]);
+    // After Ctrl-C as after SIGTERM.
+    const last = await serve({ dir, user });
+    await last.started();
+    expect(await last.query("SELECT count(*)::int FROM kept")).toEqual([{ count: 1001 }]);
+    expect(await last.stop()).toBe(0);
   });
 
-  test("when it is killed its children are gone within 15 s, and the next one runs (the processes of neon-local.md case 20)", async () => {
+  test("neon-local.md case 20: when it is killed its children are gone within 15 s, and the next one brings all back", async () => {
     const dir = await stateDirectory(user);
     const killed = await serve({ dir, user });
     await killed.started();
+    await killed.query("CREATE TABLE kept AS SELECT generate_series(1, 1000) n");
     expect(await killed.stop("SIGKILL")).toBe(null);
     // The next one does not wait for them: it has to reap.
     const next = await serve({ dir, user });
@@ -77,15 +85,31 @@ describe.each(users)("neon-local serve as %s", (_name, user) => {
     while ((await killed.left()).length > 0 && performance.now() < end) await delay(50);
     expect(await killed.left()).toEqual([]);
     await next.started();
-    expect(await next.query("SELECT 1 AS one")).toEqual([{ one: 1 }]);
+    expect(await next.query("SELECT count(*)::int FROM kept")).toEqual([{ count: 1000 }]);
+    expect(await next.stop()).toBe(0);
+  });
+
+  test("when everything is killed at once the next one has every row", async () => {
+    const dir = await stateDirectory(user);
+    const killed = await serve({ dir, user });
+    await killed.started();
+    await killed.query("CREATE TABLE kept AS SELECT generate_series(1, 1000) n");
+    const children = [...(await killed.running()).values()];
+    killed.child.kill("SIGKILL");
+    for (const { pid } of children) process.kill(pid, "SIGKILL");
+    await killed.exited;
+    const next = await serve({ dir, user });
+    await next.started();
+    expect(await next.query("SELECT count(*)::int FROM kept")).toEqual([{ count: 1000 }]);
     expect(await next.stop()).toBe(0);
   });
 });
 
 describe("neon-local serve", () => {
-  test("restarts a compute that was killed, and leaves no Postgres of it (the processes of neon-local.md case 19)", async () => {
+  test("neon-local.md case 19: restarts a compute that was killed, leaves no Postgres of it, and committed rows are there", async () => {
     const service = await serve({ dir: await stateDirectory() });
     await service.started();
+    await service.query("CREATE TABLE kept AS SELECT generate_series(1, 1000) n");
     const before = await service.running();
     const [compute, postgres, store] = ["compute-main", "postgres", "storage-local"].map((name) => before.get(name));
     if (!compute || !postgres || !store) return expect.fail("not everything runs");
@@ -93,7 +117,20 @@ describe("neon-local serve", () => {
     while (!service.stderr.includes("runs again")) await delay(50);
     expect(await isRunning(postgres)).toBe(false);
     expect(await isRunning(store)).toBe(true);
-    expect(await service.query("SELECT 1 AS one")).toEqual([{ one: 1 }]);
+    expect(await service.query("SELECT count(*)::int FROM kept")).toEqual([{ count: 1000 }]);
+    expect(service.stderr).toContain("runs again, with every commit that returned");
+    const after = await service.running();
+    expect(await service.stop()).toBe(0);
+    for (const each of after.values()) expect(await isRunning(each)).toBe(false);
+  });
+
+  test("neon-local.md case 18: restarts a compute whose postmaster was killed, and committed rows are there", async () => {
+    const service = await serve({ dir: await stateDirectory() });
+    await service.started();
+    await service.query("CREATE TABLE kept AS SELECT generate_series(1, 1000) n");
+    process.kill((await service.running()).get("postgres")?.pid ?? -1, "SIGKILL");
+    while (!service.stderr.includes("runs again")) await delay(50);
+    expect(await service.query("SELECT count(*)::int FROM kept")).toEqual([{ count: 1000 }]);
     const after = await service.running();
     expect(await service.stop()).toBe(0);
     for (const each of after.values()) expect(await isRunning(each)).toBe(false);

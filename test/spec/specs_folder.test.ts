@@ -10,7 +10,9 @@ import { findStale } from "../../tools/generate.ts";
 import { violations } from "./json_schema.ts";
 
 const folder = fileURLToPath(new URL("../../specs", import.meta.url));
-const files = readdirSync(folder).filter((name) => name.endsWith(".json") && !name.endsWith(".schema.json"));
+const files = readdirSync(folder).filter(
+  (name) => name.endsWith(".json") && !/(?:\.schema|^openapi)\.json$/.test(name),
+);
 const read = (name: string) => readFileSync(join(folder, name), "utf8");
 const schema = JSON.parse(read("compute-spec.schema.json"));
 

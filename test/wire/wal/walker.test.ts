@@ -132,7 +132,7 @@ describe("the end of the log", () => {
         expect(places.slice(0, before.length)).toEqual(before);
         // Padding between records and the header's own padding are not checked by anyone.
         const record = wal.records.find(({ start, end }) => start <= START + BigInt(at) && START + BigInt(at) < end);
-        if (record && places.length > before.length) expect(isPadding(wal, at)).toBe(true);
+        if (record && places.length > before.length) expect(isPadding(wal, at) || isUnusedFlag(at, bit)).toBe(true);
         else expect(walker.failure).toBeDefined();
       }),
       { numRuns: 300 },
@@ -141,6 +141,11 @@ describe("the end of the log", () => {
 });
 
 /** Bytes without meaning: behind a record up to the next multiple of 8, and four in each page header. */
+/** `XLP_BKP_REMOVABLE` in the info of a page header: a note for archiving tools, which no reader looks at. */
+function isUnusedFlag(at: number, bit: number): boolean {
+  return (Number(START % 8192n) + at) % 8192 === 2 && bit === 2;
+}
+
 function isPadding(wal: WalBuilder, at: number): boolean {
   const inPage = (Number(wal.first) + at) % WAL_PAGE_SIZE;
   if (inPage >= 20 && inPage < 24) return true;
