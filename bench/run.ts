@@ -3,7 +3,7 @@ import { readdirSync } from "node:fs";
 
 const [name, ...rest] = process.argv.slice(2);
 const names = readdirSync(import.meta.dirname)
-  .filter((file) => file.endsWith(".ts") && !["run.ts", "statistics.ts"].includes(file))
+  .filter((file) => file.endsWith(".ts") && !["pgbench.ts", "run.ts", "statistics.ts"].includes(file))
   .map((file) => file.replace(/\.ts$/, ""));
 if (name === undefined || !names.includes(name)) {
   console.error(`usage: npm run bench -- <${names.join(" | ")}> [options]`);

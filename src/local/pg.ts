@@ -45,7 +45,7 @@ export class Pg {
         log: options.log,
         rungs: COMPUTE_RUNGS,
         pidFile: layout.pidFile,
-        restartNote: ", with the data that the storage has: what was written since its last start is lost",
+        restartNote: ", with every commit that returned",
         prepare: () => replaceFile(layout.configFile, formatComputeConfig(options.config)),
         ready: async (signal) => {
           await awaitCompute({ externalHttpPort: ports.externalHttp, token: options.token, signal });

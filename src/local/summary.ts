@@ -20,7 +20,7 @@ export function formatSummary(summary: Summary): string {
     ["storage", `http://${summary.storeHttp}`],
     ["data", summary.dataDir],
     ...summary.logs.map((log, index) => [index === 0 ? "logs" : "", log] as const),
-    ["keeps", "data lives as long as this run of Postgres: commits that survive a restart come with the WAL proposer"],
+    ["keeps", "every commit that returned: it is in the storage, whatever is killed"],
     ["stop", "Ctrl-C, or SIGTERM to this process"],
   ];
   const lines = rows.map(([name, text]) => `  ${name.padEnd(9)}${text}`);

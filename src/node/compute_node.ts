@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { CodedError } from "../errors/coded_error.ts";
 import type {
   ComputeApi,
@@ -22,6 +23,8 @@ import { ComputeState, InvalidStatusError } from "./compute_state.ts";
 import { Configurator, type ReconfigurationActions } from "./configurator.ts";
 import { EventLog } from "./event_log.ts";
 import { JobQueue } from "./job_queue.ts";
+import { orAborted } from "./or_aborted.ts";
+import { PageserverChanges } from "./pageserver_changes.ts";
 import { Promotion, requirePromotable } from "./promotion.ts";
 import { reconcileReport } from "./reconcile_report.ts";
 
@@ -57,6 +60,7 @@ export class ComputeNode implements ComputeApi {
   /** Everything that writes `postgresql.conf` or the catalog of a running Postgres. */
   readonly jobs = new JobQueue();
   readonly eventLog = new EventLog();
+  readonly pageserverChanges = new PageserverChanges();
   readonly #startup: StartupMetrics;
   readonly #metrics: ComputeMetrics;
   readonly #log: Logger;
@@ -217,7 +221,8 @@ export class ComputeNode implements ComputeApi {
       const prewarm = postgres.installation.kind === "neon" ? localFileCache.prewarmState : undefined;
       requirePromotable({ spec: this.#spec, prewarm });
     }
-    return await this.#orEnding(this.#promotion.run((...args) => actions.promote(...args), spec, walFlushLsn));
+    const promoted = this.#promotion.run((...args) => actions.promote(...args), spec, walFlushLsn);
+    return await orAborted(promoted, this.#ending.signal);
   }
 
   async downloadExtension(file: ExtensionFile): Promise<void> {
@@ -242,7 +247,9 @@ export class ComputeNode implements ComputeApi {
   }
 
   #take(spec: ResolvedSpec): void {
+    const before = this.#spec;
     this.#spec = spec;
+    if (before !== null && !isDeepStrictEqual(before.pageservers, spec.pageservers)) this.pageserverChanges.changed();
     if (this.#attachment === undefined) return;
     const { computeId: pg_compute_id, instanceId: pg_instance_id } = this.#attachment;
     this.#metrics.attached.reset();
@@ -263,20 +270,6 @@ export class ComputeNode implements ComputeApi {
     } catch (error) {
       if (this.#ending.signal.aborted) throw this.#ending.signal.reason;
       throw error;
-    }
-  }
-
-  async #orEnding<T>(work: Promise<T>): Promise<T> {
-    const { signal } = this.#ending;
-    signal.throwIfAborted();
-    const done = new AbortController();
-    const ended = new Promise<never>((_, reject) =>
-      signal.addEventListener("abort", () => reject(signal.reason), { once: true, signal: done.signal }),
-    );
-    try {
-      return await Promise.race([work, ended]);
-    } finally {
-      done.abort();
     }
   }
 }

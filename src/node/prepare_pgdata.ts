@@ -48,6 +48,8 @@ export async function preparePgdata(context: StartContext & { readonly log: Logg
       tlsPair(context, signal),
     ]);
     const ready = context.driver.dataReady();
+    // Awaited below, but it may fail earlier.
+    ready.catch(() => undefined);
     if (await ensureNeonSignal(pgdata, owner)) log.info("copied zenith.signal to neon.signal");
     if (pair !== undefined) await writeTlsPair(pgdata, pair, owner);
     await writeAuthFiles(context);

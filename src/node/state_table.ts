@@ -97,7 +97,18 @@ export const STATE_TABLE: Readonly<Record<State, Readonly<Record<Trigger, Cell>>
   configuration_pending: { ...DEFAULTS, reconfiguration_begins: "configuration" },
   configuration: { ...DEFAULTS, reconfiguration_done: "running", reconfiguration_fails: "reconfiguration_failed" },
   // The process ends 30 s later; a refresh must not hide the failure.
-  start_failed: { ...DEFAULTS, refresh: "ignored", storage_lost: "ignored" },
+  // Storage may be lost while a new spec is applied; how that ends no longer matters.
+  start_failed: {
+    ...DEFAULTS,
+    refresh: "ignored",
+    storage_lost: "ignored",
+    reconfiguration_begins: "ignored",
+    reconfiguration_done: "ignored",
+    reconfiguration_fails: "ignored",
+    refresh_begins: "ignored",
+    refresh_done: "ignored",
+    refresh_fails: "ignored",
+  },
   // Postgres still runs: everything that `running` accepts is accepted.
   reconfiguration_failed: {
     ...DEFAULTS,

@@ -3,7 +3,7 @@ import type { Lsn } from "../wire/lsn.ts";
 import { segmentNumber, walSegmentName } from "../wire/wal/segment.ts";
 
 /** A stretch of a history and the directory whose segments hold it. */
-export interface WalSpan {
+interface WalSpan {
   readonly walDir: string;
   /** First byte that this directory is right about: 0, or the branch point. */
   readonly from: Lsn;

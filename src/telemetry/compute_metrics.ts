@@ -74,6 +74,11 @@ export class ComputeMetrics {
     "tenant_id",
     "timeline_id",
   ]);
+  readonly leaseRequests = this.#counter(
+    "compute_ctl_lsn_lease_requests_total",
+    "rounds of LSN lease requests of a static compute by outcome; not in the original",
+    ["outcome"],
+  );
   readonly #proposerTerm = this.#gauge("compute_ctl_walproposer_term", "term in which this compute was elected");
   readonly #proposerLagBytes = this.#gauge(
     "compute_ctl_walproposer_lag_bytes",

@@ -23,7 +23,7 @@ test("the printed block says where everything is, what it promises and how to st
       data     /d
       logs     /d/a.log
                /d/logs
-      keeps    data lives as long as this run of Postgres: commits that survive a restart come with the WAL proposer
+      keeps    every commit that returned: it is in the storage, whatever is killed
       stop     Ctrl-C, or SIGTERM to this process
     "
   `);

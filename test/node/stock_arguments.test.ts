@@ -47,3 +47,9 @@ test.each([
 ])("max_wal_size %s", (value, capped) => {
   expect("max_wal_size" in settings(`max_wal_size = '${value}'`)).toBe(capped);
 });
+
+test("in asynchronous mode nobody is waited for, and the local disk keeps what storage has not got yet", () => {
+  const words = stockPrimaryArguments("", "standby_1", 17, "async");
+  for (const setting of ["fsync=on", "full_page_writes=on", "synchronous_standby_names=", "restart_after_crash=off"])
+    expect(words).toContain(setting);
+});

@@ -18,7 +18,7 @@ export interface StoreSummary {
   }[];
 }
 
-export interface TimelineSummary {
+interface TimelineSummary {
   readonly timeline_id: string;
   /** Set, and the rest is missing, when its files are damaged. */
   readonly problem?: string;

@@ -1,4 +1,3 @@
-import { syncDirectory } from "../../disk/atomic_file.ts";
 import { replaceFileSync } from "../../disk/atomic_file_sync.ts";
 import { CodedError, errorChain } from "../../errors/coded_error.ts";
 import type { Logger } from "../../telemetry/log.ts";
@@ -10,14 +9,9 @@ import { lastLogTerm } from "../../walproposer/term_history.ts";
 import { formatLsn, type Lsn } from "../../wire/lsn.ts";
 import type { AcceptorMessage, ProposerMessage } from "../../wire/safekeeper/messages.ts";
 import { WAL_PAGE_MAGIC } from "../../wire/wal/page_header.ts";
-import { segmentNumber, segmentStart } from "../../wire/wal/segment.ts";
-import { recordBoundary } from "../record_boundary.ts";
 import { encodeRecord } from "../record_text.ts";
-import { findWalEnd } from "../wal_scan.ts";
-import { openSegment } from "../wal_segment_file.ts";
-import { walFileAt } from "../wal_span.ts";
 import { fromAcceptorFile, toAcceptorFile } from "./acceptor_file.ts";
-import { removeUnfinished } from "./segment_files.ts";
+import { findDurableEnd, lastRecordBefore } from "./durable_end.ts";
 import { type AcceptorStatus, timelineKey, type WalTimeline } from "./wal_timeline.ts";
 import { WalTracker } from "./wal_tracker.ts";
 import { WalWriter } from "./wal_writer.ts";
@@ -303,21 +297,11 @@ export class AcceptorDriver {
     const previous = (lsn: Lsn): Lsn | undefined =>
       lsn === this.#state?.flushLsn && this.#lastRecordStart !== 0n ? this.#lastRecordStart : undefined;
     const tracking = (lsn: Lsn) => new WalTracker(lsn, { magic, systemIdentifier, previous: previous(lsn) });
-    let end = this.#durable;
-    if (end === undefined) {
-      await this.#makeDurable(record.commitLsn);
-      const scan = {
-        spans: timeline.spans,
-        from: record.commitLsn,
-        atLeast: record.commitLsn,
-        systemIdentifier,
-        magic,
-      };
-      const found = await findWalEnd(scan);
-      end = found.end;
-      const last = found.lastRecordStart ?? (await recordBoundary({ ...scan, lsn: end })).lastRecordStart;
-      this.#lastRecordStart = last ?? 0n;
-    }
+    const found =
+      this.#durable === undefined
+        ? await findDurableEnd(timeline, record.commitLsn)
+        : await lastRecordBefore(timeline, this.#durable);
+    this.#lastRecordStart = found.lastRecordStart ?? 0n;
     if (this.#closed) throw closed(this.name);
     const identity = {
       nodeId: NODE_ID,
@@ -327,29 +311,13 @@ export class AcceptorDriver {
       foreignSystemId: "refuse" as const,
     };
     this.#durable = undefined;
-    this.#state = openAcceptor(identity, record, end, tracking, performance.now());
+    this.#state = openAcceptor(identity, record, found.end, tracking, performance.now());
     this.#options.onProgress(this.#state.flushLsn, this.#state.commitLsn, this.#lastRecordStart);
     this.#log("info", "opened the WAL", {
       term: String(record.term),
       flush: display(formatLsn(this.#state.flushLsn)),
       commit: display(formatLsn(record.commitLsn)),
     });
-  }
-
-  /** What a scan finds counts as flushed, so it must be: a killed process leaves much in the page cache. */
-  async #makeDurable(from: Lsn): Promise<void> {
-    const { walDir, spans } = this.timeline;
-    removeUnfinished(walDir);
-    for (let at = from; ; at = segmentStart(segmentNumber(at) + 1n)) {
-      const file = await openSegment(walFileAt(spans, at).path);
-      if (!file) break;
-      try {
-        await file.sync();
-      } finally {
-        await file.close();
-      }
-    }
-    await syncDirectory(walDir);
   }
 
   #tellFollowers(): void {

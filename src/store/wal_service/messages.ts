@@ -31,7 +31,7 @@ export interface WorkerResults {
 }
 
 /** An error on its way between threads. */
-export interface PlainError {
+interface PlainError {
   readonly code: string;
   readonly message: string;
   readonly status: number;
