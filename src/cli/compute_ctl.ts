@@ -69,6 +69,7 @@ function computeOptions(flags: ComputeCtlFlags, env: NodeJS.ProcessEnv): Compute
     buildTag: env.BUILD_TAG ?? (typeof BUILD_TAG === "string" ? BUILD_TAG : "latest"),
     env,
     readyTimeoutMs: seconds(env, "COMPUTE_CTL_READY_TIMEOUT", 60) * 1000,
+    initTimeoutMs: flags.lakebaseMode ? (flags.pgInitTimeout ?? 60) * 1000 : null,
     stopTimeoutMs: seconds(env, "COMPUTE_CTL_STOP_TIMEOUT", 8) * 1000,
     baseBackupRetries: wholeNumber(env, "NEON_COMPUTE_TESTING_BASEBACKUP_RETRIES", 10),
     postgresUser: env.COMPUTE_CTL_POSTGRES_USER ?? null,

@@ -32,6 +32,8 @@ export interface ComputeOptions {
   readonly env: NodeJS.ProcessEnv;
   /** Milliseconds until Postgres must be ready. */
   readonly readyTimeoutMs: number;
+  /** Milliseconds that a whole start may take, in lakebase mode; null where there is no limit. */
+  readonly initTimeoutMs: number | null;
   /** Milliseconds that Postgres may take to stop after a signal. */
   readonly stopTimeoutMs: number;
   /** Tries of the base backup after the first. */

@@ -8,6 +8,8 @@ import { createAuthorize } from "../http/token.ts";
 import { parseConnstr } from "../postgres/connstr.ts";
 import type { Postmaster } from "../postgres/postmaster.ts";
 import { describeExit } from "../postgres/process_exit.ts";
+import { exitedAndSaid } from "../postgres/readiness.ts";
+import type { StopLimits } from "../postgres/stop_ladder.ts";
 import { resolveSpec } from "../spec/resolve.ts";
 import type { ResolvedSpec } from "../spec/resolved_spec.ts";
 import type { ComputeConfig } from "../spec/schema.ts";
@@ -17,6 +19,7 @@ import { display } from "../telemetry/log_line.ts";
 import { StageRecorder } from "../telemetry/stage.ts";
 import { emptyStartupMetrics, formatStartupMetrics } from "../telemetry/startup_metrics.ts";
 import type { ProposerStatus } from "../walproposer/driver/proposer_driver.ts";
+import type { Lsn } from "../wire/lsn.ts";
 import { afterPostgres, cleanUp } from "./after_postgres.ts";
 import type { CertificateRenewal } from "./background.ts";
 import { type ComputeActions, ComputeNode } from "./compute_node.ts";
@@ -38,8 +41,17 @@ const COLLECT_MS = 30_000;
 const LINGER_MS = 300;
 /** A fenced compute is gone within 5 s, and what it has to say can be read until then. */
 const LOST_LINGER_MS = 1000;
+/** A fenced server has this long before SIGKILL. */
+const LOST_LIMITS: StopLimits = { smart: 0, fast: 0, immediate: 2_000 };
+/** What waited for us when a signal came has its answer out by then. */
+const ANSWER_MS = 100;
 /** Supervisors must not start a fenced compute again: it would fence the one that replaced it. */
 const FENCED_EXIT_CODE = 4;
+
+/** A longer one would fire at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+/** The code of the error that says that lakebase mode's limit for a start is over. */
+const INIT_TIMEOUT = "init_timeout";
 
 /** What holds from the moment there is a spec. */
 interface Life {
@@ -136,6 +148,7 @@ export class LifeCycle {
       fetchConfig: () => loadConfig(options, this.#metrics, log, this.#stop.signal),
       abandon: () => {
         this.#abandoned = true;
+        this.#node.endWaiting(new CodedError("abandoned", "this compute is no longer attached to any storage"));
         void this.#postmaster?.stop("immediate");
       },
       promote: () => Promise.reject(new CodedError("cannot_promote", "this replica's storage cannot be promoted on")),
@@ -174,7 +187,10 @@ export class LifeCycle {
     const { tls } = config.compute_ctl_config;
     const background = AbortSignal.any([this.#stop.signal, this.#background.signal]);
     if (tls !== null) void this.#followCertificate(tls, background);
+    const { mode } = resolved.spec;
+    if (mode.kind === "static") void this.#keepLease(resolved, mode.lsn, background);
     const stages = new StageRecorder(undefined, (timing) => this.#node.eventLog.add({ kind: "stage", timing }));
+    const late = this.#limitStart();
     let postmaster: Postmaster;
     try {
       postmaster = await startCompute({
@@ -194,10 +210,14 @@ export class LifeCycle {
         signal: AbortSignal.any([this.#stop.signal, this.#lost.signal]),
         onSpawn: (spawned) => {
           this.#postmaster = spawned;
+          // It was on its way when we were told.
+          if (this.#lost.signal.aborted) void spawned.stop("immediate", LOST_LIMITS);
         },
       });
     } catch (error) {
       return await this.#failStart(error);
+    } finally {
+      clearTimeout(late);
     }
     this.#startup.total_startup_ms = Date.now() - this.#node.startTime.getTime();
     this.#node.state.apply("start_done");
@@ -219,6 +239,27 @@ export class LifeCycle {
   async #followCertificate(tls: CertificateRenewal["tls"], signal: AbortSignal): Promise<void> {
     const { followCertificate } = await import("./background.ts");
     await followCertificate({ node: this.#node, tls, log: this.#log, signal });
+  }
+
+  async #keepLease(resolved: ResolvedSpec, lsn: Lsn, signal: AbortSignal): Promise<void> {
+    const { keepLease } = await import("./lsn_lease.ts");
+    const spec = () => this.#node.spec ?? resolved;
+    const common = { metrics: this.#metrics, log: this.#log, signal };
+    await keepLease({ ...common, resolved, lsn, spec, changes: this.#node.pageserverChanges });
+  }
+
+  /** In lakebase mode nothing may take longer (contract: lifecycle.md 22). */
+  #limitStart(): NodeJS.Timeout | undefined {
+    const { initTimeoutMs } = this.#options;
+    if (initTimeoutMs === null) return undefined;
+    const message = `compute did not enter Running state in ${initTimeoutMs / 1000} seconds, exiting`;
+    return setTimeout(
+      () => {
+        this.#log.error(message);
+        this.#lost.abort(new CodedError(INIT_TIMEOUT, message));
+      },
+      Math.min(initTimeoutMs, LONGEST_TIMER_MS),
+    );
   }
 
   #createDriver(machine: Machine, resolved: ResolvedSpec): ServerDriver {
@@ -265,12 +306,17 @@ export class LifeCycle {
   }
 
   async #failStart(error: unknown): Promise<number> {
-    // Published only when nothing is left: who reads `failed` may kill us at once, and would leave an orphan.
-    await this.#postmaster?.stop("immediate");
+    // Then another one ends Postgres, and not at once.
     this.#stop.signal.throwIfAborted();
     // When storage was lost, what failed was only the consequence.
     const cause: unknown = this.#lost.signal.aborted ? this.#lost.signal.reason : error;
-    if (cause instanceof CodedError && cause.code === FENCED) return await this.#endLost(cause);
+    const lost = cause instanceof CodedError && (cause.code === FENCED || cause.code === INIT_TIMEOUT);
+    // Published only when nothing is left: who reads `failed` may kill us at once, and would leave an orphan.
+    await this.#postmaster?.stop("immediate", lost ? LOST_LIMITS : undefined);
+    this.#stop.signal.throwIfAborted();
+    // It must not answer for this timeline while somebody else starts on it.
+    await this.#driver?.stop();
+    if (lost) return await this.#endLost(cause);
     const reason = errorChain(cause);
     this.#log.error(`could not start the compute node: ${reason}`);
     if (error instanceof Error && !(error instanceof CodedError) && error.stack) this.#log.debug(error.stack);
@@ -281,7 +327,8 @@ export class LifeCycle {
   }
 
   async #watchPostgres(postmaster: Postmaster, { machine, driver }: Life): Promise<number> {
-    const exit = await postmaster.exited;
+    this.#log.info("Waiting for Postgres to exit");
+    const exit = await exitedAndSaid(postmaster);
     this.#background.abort();
     this.#stop.signal.throwIfAborted();
     this.#log.info(`Postgres exited with code ${describeExit(exit)}, shutting down`);
@@ -290,19 +337,23 @@ export class LifeCycle {
       await cleanUp(this.#options);
       return 1;
     }
-    const fast = this.#node.state.state === "termination_pending_fast";
-    const terminating = fast || this.#node.state.state === "termination_pending_immediate";
     const isPrimary = this.#node.spec?.spec.mode.kind === "primary";
+    let lsn: Lsn | null;
     try {
-      const lsn = await afterPostgres({ options: this.#options, machine, driver, isPrimary, log: this.#log });
-      if (terminating) this.#node.finishTermination(lsn);
+      lsn = await afterPostgres({ options: this.#options, machine, driver, isPrimary, log: this.#log });
+      // Nothing of this compute is left to be fenced.
+      await driver.stop();
     } catch (error) {
+      this.#stop.signal.throwIfAborted();
+      if (this.#lost.signal.aborted) return await this.#endLost(this.#lost.signal.reason as CodedError);
       this.#node.endWaiting(new CodedError("shutdown_failed", `running compute node: ${errorChain(error)}`));
       await sleep(LINGER_MS);
       throw new CodedError("shutdown_failed", "running compute node", { cause: error });
     }
-    if (!terminating)
-      this.#node.endWaiting(new CodedError("postgres_exited", `Postgres exited with code ${describeExit(exit)}`));
+    // Only now: it may have been asked for since Postgres went by itself.
+    const fast = this.#node.state.state === "termination_pending_fast";
+    if (fast || this.#node.state.state === "termination_pending_immediate") this.#node.finishTermination(lsn);
+    else this.#node.endWaiting(new CodedError("postgres_exited", `Postgres exited with code ${describeExit(exit)}`));
     if (fast) await this.#lingerForControlPlane();
     else await sleep(LINGER_MS);
     return exit.code ?? 1;
@@ -314,12 +365,11 @@ export class LifeCycle {
    */
   #loseStorage(error: CodedError): void {
     this.#log.error(`this compute cannot commit any more: ${error.message}`);
-    if (this.#postmaster !== undefined) void this.#postmaster.stop("immediate");
-    // Behind that: for a start under way it means a fast stop.
+    void this.#postmaster?.stop("immediate", LOST_LIMITS);
     this.#lost.abort(error);
   }
 
-  /** The end of a compute whose storage went to another one, or turned out not to be what it was started from. */
+  /** The end of a compute whose storage went to another one, or that may not wait for anybody to collect an error. */
   async #endLost(lost: CodedError): Promise<number> {
     await cleanUp(this.#options);
     this.#node.state.apply("storage_lost", errorChain(lost));
@@ -336,13 +386,17 @@ export class LifeCycle {
   /** A signal, or our starter's end: Postgres first, without any sync, then us. */
   async #stopNow(): Promise<number> {
     if (this.#stop.reason) this.#node.endWaiting(this.#stop.reason);
+    const answered = sleep(ANSWER_MS);
     await stopNeighbours(this.#options.dev, this.#log);
     if (this.#postmaster !== undefined) {
+      const gone = this.#postmaster.exit !== undefined;
       const limits = { smart: 0, fast: this.#options.stopTimeoutMs, immediate: 5_000 };
-      const exit = await this.#postmaster.stop("fast", limits);
-      this.#log.info(`Postgres exited with code ${describeExit(exit)}, shutting down`);
+      void this.#postmaster.stop("fast", limits);
+      const exit = await exitedAndSaid(this.#postmaster);
+      if (!gone) this.#log.info(`Postgres exited with code ${describeExit(exit)}, shutting down`);
       await cleanUp(this.#options);
     }
+    await answered;
     return 1;
   }
 }

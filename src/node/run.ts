@@ -1,3 +1,4 @@
+import { errorChain } from "../errors/coded_error.ts";
 import { createLogger } from "../telemetry/log.ts";
 import { parseLogFilter } from "../telemetry/log_level.ts";
 import type { ComputeOptions } from "./compute_options.ts";
@@ -19,6 +20,16 @@ export async function runComputeNode(options: ComputeOptions, warnings: readonly
   log.info("logging and tracing started");
   for (const warning of warnings) log.warn(warning);
   const stop = new StopRequest(log);
+  // Who reads our log may go before us; that must not end us in the middle of things, with Postgres left behind.
+  const ignore = (): void => undefined;
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", ignore);
+  const crash = (error: unknown): void => {
+    log.error(`internal error: ${errorChain(error)}`);
+    if (error instanceof Error && error.stack) log.debug(error.stack);
+    stop.force();
+    process.exit(1);
+  };
+  process.on("uncaughtException", crash);
   try {
     watchSupervisor(options.env, () =>
       stop.request(`the starter named by ${SUPERVISOR_FD} is gone, compute_ctl is stopping`),
@@ -29,5 +40,6 @@ export async function runComputeNode(options: ComputeOptions, warnings: readonly
     return code;
   } finally {
     stop.dispose();
+    process.off("uncaughtException", crash);
   }
 }

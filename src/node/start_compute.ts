@@ -1,7 +1,8 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { errorChain } from "../errors/coded_error.ts";
 import { writePostmasterRecord } from "../postgres/leftover.ts";
 import { type Postmaster, startPostmaster } from "../postgres/postmaster.ts";
-import { waitUntilReady } from "../postgres/readiness.ts";
+import { unexpectedExit, waitUntilReady } from "../postgres/readiness.ts";
 import type { Connect } from "../reconcile/session.ts";
 import type { ComputeCtlConfig } from "../spec/compute_ctl_config.ts";
 import type { ResolvedSpec } from "../spec/resolved_spec.ts";
@@ -14,10 +15,14 @@ import { type CatalogWork, flushedLsn, reconcileCatalog } from "./catalog_work.t
 import type { ComputeOptions } from "./compute_options.ts";
 import { holdBackSubscriptions } from "./inherited_subscriptions.ts";
 import type { Machine } from "./machine.ts";
+import { orAborted } from "./or_aborted.ts";
 import { preparePgdata } from "./prepare_pgdata.ts";
 import { strategyOf } from "./render_conf.ts";
 import type { ServerDriver } from "./server_driver.ts";
 import { type NeighbourContext, prepareSurroundings, tuneNeighbours } from "./start_neighbours.ts";
+
+/** How long after its sessions a server that dies may take to be gone. */
+const NOTICE_MS = 300;
 
 /** Everything a start needs. */
 export interface StartContext {
@@ -36,6 +41,7 @@ export interface StartContext {
   readonly onReconciled: CatalogWork["onReconciled"];
   readonly stages: StageRecorder;
   readonly log: Logger;
+  /** Ends the start at once, but not a server that runs already: that is for who was told by `onSpawn`. */
   readonly signal: AbortSignal;
   /** Told as soon as the process exists, so that whoever ends us ends it too. */
   readonly onSpawn: (postmaster: Postmaster) => void;
@@ -47,14 +53,16 @@ export async function startCompute(context: StartContext): Promise<Postmaster> {
   const log = context.log.span("start_compute");
   announce(resolved, log);
   void tuneNeighbours({ ...context, log });
-  const [conf] = await Promise.all([
+  const prepared = Promise.all([
     stages.run(log, "prepare_pgdata", (inner) => preparePgdata({ ...context, log: inner })),
     prepareSurroundings({ ...context, log }),
   ]);
+  const [conf] = await orAborted(prepared, signal);
 
   const held = await holdBackSubscriptions(context);
   const spawned = performance.now();
   const postmaster = await stages.run(log, "start_postgres", async (inner) => {
+    signal.throwIfAborted();
     const started = await startPostmaster({
       installation: machine.installation,
       pgdata: options.pgdata,
@@ -63,7 +71,6 @@ export async function startCompute(context: StartContext): Promise<Postmaster> {
       extraArgs: [...driver.postgresArguments(conf), ...held],
       runAs: machine.runAs,
       prefix: options.env.AUTOSCALING === undefined ? [] : ["cgexec", "-g", `memory:${options.cgroup}`],
-      signal,
     });
     context.onSpawn(started);
     // Only helps the next start; a parent directory that we may not write is no reason to fail this one.
@@ -75,11 +82,32 @@ export async function startCompute(context: StartContext): Promise<Postmaster> {
   const ready = performance.now();
   startup.start_postgres_ms = Math.round(ready - spawned);
 
-  await stages.run(log, "attach_storage", () => driver.attach(postmaster, signal));
-  const written = await stages.run(log, "configure_as_primary", (inner) => workOnCatalog({ ...context, log: inner }));
-  await stages.run(log, "settle", () => driver.settle(written));
+  await whileRunning(postmaster, signal, async () => {
+    await stages.run(log, "attach_storage", () => driver.attach(postmaster, signal));
+    const written = await stages.run(log, "configure_as_primary", (inner) => workOnCatalog({ ...context, log: inner }));
+    await stages.run(log, "settle", () => driver.settle(written));
+  });
   startup.config_ms = Math.round(performance.now() - ready);
   return postmaster;
+}
+
+/**
+ * Work with a server that may die meanwhile: what waits for its WAL would wait for ever, and what fails for that reason does
+ * not know it.
+ */
+async function whileRunning(postmaster: Postmaster, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+  const died = postmaster.exited.then(async () => {
+    throw await unexpectedExit(postmaster);
+  });
+  died.catch(() => undefined);
+  try {
+    await Promise.race([orAborted(work(), signal), died]);
+  } catch (error) {
+    signal.throwIfAborted();
+    // The broken session is noticed before the end of the process.
+    await Promise.race([died, delay(NOTICE_MS, undefined, { ref: false })]);
+    throw error;
+  }
 }
 
 /**

@@ -83,13 +83,18 @@ function createPrimaryDriver(given: StockDriverOptions): ServerDriver {
         onLost: given.onLost,
       },
     );
+    return await patiently("waiting for a quorum of", proposer.elected(signal));
+  };
+
+  /** Work that waits for storage; says so when that takes long. */
+  const patiently = async <T>(what: string, work: Promise<T>): Promise<T> => {
     const waiting = setTimeout(() => {
-      const reason = `waiting for a quorum of the safekeepers ${resolved.safekeepers.join(", ")}`;
+      const reason = `${what} the safekeepers ${resolved.safekeepers.join(", ")}`;
       log.warn(reason);
       given.onWaiting(reason);
     }, PATIENCE_MS);
     try {
-      return await proposer.elected(signal);
+      return await work;
     } finally {
       clearTimeout(waiting);
       given.onWaiting(null);
@@ -104,18 +109,15 @@ function createPrimaryDriver(given: StockDriverOptions): ServerDriver {
     async chooseLsn(_prepared, signal) {
       const began = performance.now();
       refuseSeveral(resolved.safekeepers);
-      try {
-        let elected = await elect(signal);
-        if (await saveKeptWal({ pgdata: options.pgdata, resolved, proposer: running(), elected, log })) {
-          await running().stop();
-          elected = await elect(signal);
-        }
-        ({ startLsn, term } = elected);
-        log.info(`safekeepers synced at LSN ${formatLsn(startLsn)}`, { term });
-        return startLsn;
-      } finally {
-        startup.sync_safekeepers_ms = Math.round(performance.now() - began);
+      let elected = await elect(signal);
+      if (await saveKeptWal({ pgdata: options.pgdata, resolved, proposer: running(), elected, log })) {
+        await running().stop();
+        elected = await elect(signal);
       }
+      ({ startLsn, term } = elected);
+      log.info(`safekeepers synced at LSN ${formatLsn(startLsn)}`, { term });
+      startup.sync_safekeepers_ms = Math.round(performance.now() - began);
+      return startLsn;
     },
 
     async dataReady() {
@@ -133,7 +135,8 @@ function createPrimaryDriver(given: StockDriverOptions): ServerDriver {
     },
 
     async settle(lsn) {
-      await running().whenCommitted(lsn !== undefined && lsn > flushedAtAttach ? lsn : flushedAtAttach);
+      const until = lsn !== undefined && lsn > flushedAtAttach ? lsn : flushedAtAttach;
+      await patiently(`waiting for the WAL up to ${formatLsn(until)} to reach`, running().whenCommitted(until));
     },
 
     async finish() {

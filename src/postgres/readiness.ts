@@ -3,6 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { CodedError } from "../errors/coded_error.ts";
 import type { Postmaster } from "./postmaster.ts";
 import { readPostmasterPid } from "./postmaster_pid.ts";
+import type { ProcessExit } from "./process_exit.ts";
 
 export interface ReadinessOptions {
   /** 60 s unless told (contract: lifecycle.md 10.3). */
@@ -12,11 +13,7 @@ export interface ReadinessOptions {
   readonly pollMs?: number;
 }
 
-type Outcome =
-  | { kind: "ready" }
-  | { kind: "exited"; code: number }
-  | { kind: "timeout" }
-  | { kind: "failed"; error: unknown };
+type Outcome = { kind: "ready" } | { kind: "exited" } | { kind: "timeout" } | { kind: "failed"; error: unknown };
 
 /**
  * Waits until the server accepts sessions: line 8 of its `postmaster.pid` is `ready`. Only that word counts (`standby` and
@@ -37,10 +34,27 @@ export async function waitUntilReady(postmaster: Postmaster, options: ReadinessO
     case "timeout":
       throw failure("postgres_start_timeout", "timed out while waiting for Postgres to start", postmaster);
     case "exited":
-      // The last records may still be in the pipe; an orphaned backend that keeps it open must not keep us.
-      await Promise.race([postmaster.logEnded, delay(200)]);
-      throw failure("postgres_exited", `Postgres exited unexpectedly with code ${outcome.code}`, postmaster);
+      throw await unexpectedExit(postmaster);
   }
+}
+
+/** How long the last records of a server that is gone may take to arrive. */
+const LAST_RECORDS_MS = 200;
+
+/**
+ * Waits for the server's end and for the rest of its log, which may still be in the pipe; an orphaned backend that keeps that
+ * open must not keep us.
+ */
+export async function exitedAndSaid(postmaster: Pick<Postmaster, "exited" | "logEnded">): Promise<ProcessExit> {
+  const exit = await postmaster.exited;
+  await Promise.race([postmaster.logEnded, delay(LAST_RECORDS_MS)]);
+  return exit;
+}
+
+/** Waits for the server's end: the error of a start that it ends, with the server's last errors. */
+export async function unexpectedExit(postmaster: Postmaster): Promise<CodedError> {
+  const { code } = await exitedAndSaid(postmaster);
+  return failure("postgres_exited", `Postgres exited unexpectedly with code ${code ?? -1}`, postmaster);
 }
 
 async function firstOutcome(postmaster: Postmaster, options: ReadinessOptions): Promise<Outcome> {
@@ -66,7 +80,7 @@ async function firstOutcome(postmaster: Postmaster, options: ReadinessOptions): 
         () => clearTimeout(limit),
         () => signal?.removeEventListener("abort", abort),
       );
-      void postmaster.exited.then(({ code }) => resolve({ kind: "exited", code: code ?? -1 }));
+      void postmaster.exited.then(() => resolve({ kind: "exited" }));
       if (signal?.aborted) abort();
       else look();
     });

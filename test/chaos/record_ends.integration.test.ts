@@ -4,7 +4,13 @@ import { join } from "node:path";
 import type pg from "pg";
 import { describe, expect, test } from "vitest";
 import { formatLsn, type Lsn, parseLsn } from "../../src/wire/lsn.ts";
-import { segmentNumber, segmentOffset, WAL_PAGE_SIZE, walSegmentName } from "../../src/wire/wal/segment.ts";
+import {
+  segmentNumber,
+  segmentOffset,
+  segmentStart,
+  WAL_PAGE_SIZE,
+  walSegmentName,
+} from "../../src/wire/wal/segment.ts";
 import { WalWalker } from "../../src/wire/wal/walker.ts";
 import type { Compute } from "../support/compute_ctl.ts";
 import { runOn } from "../support/compute_on.ts";
@@ -43,6 +49,7 @@ async function fillPage(session: pg.Client): Promise<Lsn> {
   }
 }
 
+/** Where a compute found the end of storage's log. A server may have written a record of its own before it was dead. */
 const syncedAt = (compute: Compute): string => /safekeepers synced at LSN ([0-9A-F/]+)/.exec(compute.output)?.[1] ?? "";
 
 describe.each([14, 17])("where WAL goes on under PostgreSQL %i", (major) => {
@@ -54,18 +61,27 @@ describe.each([14, 17])("where WAL goes on under PostgreSQL %i", (major) => {
     await using first = await runOn(storage, { pgbin });
     await first.query("CREATE TABLE t (n int)");
     await first.query("SELECT pg_switch_wal()");
+    // The padding behind the record is sent like other WAL, although storage has counted it already.
+    await first.query("INSERT INTO t VALUES (0)");
+    await first.query("SELECT pg_switch_wal()");
     await store.kill();
     await store.restart();
     await first.query("INSERT INTO t VALUES (1)");
-    const switched = parseLsn(String(await first.query("SELECT pg_switch_wal()")));
-    const next = (segmentNumber(switched) + 1n) * 16n * 1024n * 1024n;
-    await until(
-      async () =>
-        (await first.query(`SELECT bool_or(flush_lsn >= '${formatLsn(next)}') FROM pg_stat_replication`)) === true,
-    );
-    await killAll(first);
-    await using second = await runOn(storage, { pgbin });
-    expect(syncedAt(second)).toBe(formatLsn(next));
+    let compute = first;
+    for (let [wanted, found] = [0n, 1n]; found !== wanted; ) {
+      const switched = parseLsn(String(await compute.query("SELECT pg_switch_wal()")));
+      wanted = segmentStart(segmentNumber(switched - 1n) + 1n);
+      await until(
+        async () =>
+          (await compute.query(`SELECT bool_or(flush_lsn >= '${formatLsn(wanted)}') FROM pg_stat_replication`)) ===
+          true,
+      );
+      await killAll(compute);
+      await compute[Symbol.asyncDispose]();
+      compute = await runOn(storage, { pgbin });
+      found = parseLsn(syncedAt(compute));
+    }
+    await using second = compute;
     await second.query("INSERT INTO t VALUES (2)");
     expect(await second.query("SELECT sum(n)::int FROM t")).toBe(3);
   });
@@ -73,14 +89,17 @@ describe.each([14, 17])("where WAL goes on under PostgreSQL %i", (major) => {
   test("storage-protocols.md case 49: at a page's start", async () => {
     await using store = await TestStore.start();
     const storage = await store.timeline(major);
-    await using first = await runOn(storage, { pgbin });
-    await first.query("CREATE TABLE t (n int)");
-    await first.query("INSERT INTO t VALUES (1)");
-    const session = await first.connect();
-    const end = await fillPage(session);
-    await killAll(first);
-    await using second = await runOn(storage, { pgbin });
-    expect(syncedAt(second)).toBe(formatLsn(end));
+    let compute = await runOn(storage, { pgbin });
+    await compute.query("CREATE TABLE t (n int)");
+    await compute.query("INSERT INTO t VALUES (1)");
+    for (let [wanted, found] = [0n, 1n]; found !== wanted; ) {
+      wanted = await fillPage(await compute.connect());
+      await killAll(compute);
+      await compute[Symbol.asyncDispose]();
+      compute = await runOn(storage, { pgbin });
+      found = parseLsn(syncedAt(compute));
+    }
+    await using second = compute;
     await second.query("INSERT INTO t VALUES (2)");
     expect(await second.query("SELECT sum(n)::int FROM t")).toBe(3);
   });
@@ -124,7 +143,7 @@ forEachMajor(
   async (server) => {
     const settings = { restart_after_crash: "on", wal_recycle: "off" };
     await using running = await startServer({ installation: server, settings });
-    await running.query("CREATE TABLE t (n int)");
+    await running.query("CREATE TABLE public.t (n int)");
     const session = await running.connect();
     session.on("error", () => undefined);
     const began = await insertLsn(session);
@@ -138,7 +157,7 @@ forEachMajor(
     expect(await large).toBe("ended");
     // It recovers by itself, on the torn record.
     await until(() =>
-      running.query("INSERT INTO t VALUES (1)").then(
+      running.query("INSERT INTO public.t VALUES (1)").then(
         () => true,
         () => false,
       ),

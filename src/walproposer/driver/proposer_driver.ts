@@ -2,6 +2,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import { CodedError, errorChain } from "../../errors/coded_error.ts";
 import { formatLsn, type Lsn } from "../../wire/lsn.ts";
 import type { TermHistory } from "../../wire/safekeeper/history.ts";
+import type { HotStandbyFeedback } from "../../wire/safekeeper/messages.ts";
+import { earlier } from "../lsn_order.ts";
 import { Proposer } from "../proposer.ts";
 import type { ProposerEffect, ProposerEvent } from "../proposer_events.ts";
 import { FirstRecordCheck, type FirstRecordExpectation } from "./first_record.ts";
@@ -10,7 +12,7 @@ import { WalBuffer } from "./wal_buffer.ts";
 import { WalSource, type WalSourceOptions } from "./wal_source.ts";
 
 const TICK_MS = 100;
-/** WAL in memory that safekeepers have not acknowledged: above the first reading stops, below the second it goes on. */
+/** WAL in memory that safekeepers have not been sent: above the first reading stops, below the second it goes on. */
 const PAUSE_BYTES = 64 * 1024 * 1024;
 const RESUME_BYTES = 32 * 1024 * 1024;
 /** How often the server hears of us while nothing happens, and how soon we attach again after the stream broke. */
@@ -82,6 +84,7 @@ export class ProposerDriver {
   #paused = false;
   #over = false;
   #waitingSince: number | undefined;
+  #feedback: HotStandbyFeedback | undefined;
   #lastStatus = "";
   #lastRefusal = "";
 
@@ -140,7 +143,7 @@ export class ProposerDriver {
     const buffer = new WalBuffer(start);
     this.#buffer = buffer;
     for (const bytes of pieces) {
-      while (buffer.size > PAUSE_BYTES && !this.#over) await delay(FINISH_LOOK_MS);
+      while (this.#unsent() > PAUSE_BYTES && !this.#over) await delay(FINISH_LOOK_MS);
       buffer.append(buffer.end, bytes);
       this.#handle({ type: "local_flushed", lsn: buffer.end });
     }
@@ -198,6 +201,8 @@ export class ProposerDriver {
           this.#paused = false;
           // Before that the positions of the two need not mean the same.
           if (this.#firstRecord === undefined) source.acknowledge(this.#committed);
+          // What was said while nobody listened would hold vacuum for ever.
+          if (this.#feedback !== undefined) source.feedback(this.#feedback);
         },
         onWal: (at, bytes) => this.#received(at, bytes),
         onEnd: (reason) => this.#sourceEnded(reason),
@@ -229,10 +234,28 @@ export class ProposerDriver {
     this.#waitingSince ??= performance.now();
     // Nothing of a server that is not proven to be the right one leaves this process.
     if (this.#firstRecord === undefined) this.#handle({ type: "local_flushed", lsn: buffer.end });
-    if (!this.#paused && buffer.size > PAUSE_BYTES) {
+    if (!this.#paused && this.#unsent() > PAUSE_BYTES) {
       this.#paused = true;
       this.#source?.pause();
     }
+  }
+
+  /**
+   * Bytes that the slowest safekeeper of the running term has not been sent. What was sent does not count: safekeepers
+   * acknowledge whole records only, and one record may be larger than any limit.
+   */
+  #unsent(): number {
+    const buffer = this.#buffer;
+    if (buffer === undefined) return 0;
+    const active = this.#proposer.state.peers.filter((peer) => peer.phase === "active");
+    const sent = active.map((peer) => peer.position).reduce((a, b) => (a < b ? a : b), buffer.end);
+    return active.length === 0 || sent < buffer.start ? buffer.size : Number(buffer.end - sent);
+  }
+
+  #readOn(): void {
+    if (!this.#paused || this.#unsent() >= RESUME_BYTES) return;
+    this.#paused = false;
+    this.#source?.resume();
   }
 
   #sourceEnded(reason: string | undefined): void {
@@ -259,6 +282,7 @@ export class ProposerDriver {
 
   #tick(): void {
     this.#handle({ type: "tick" });
+    this.#readOn();
     const { state } = this.#proposer;
     const active = state.peers.filter((peer) => peer.phase === "active").length;
     const status: ProposerStatus = {
@@ -317,7 +341,8 @@ export class ProposerDriver {
       case "synced": {
         const { term } = this.#proposer.state;
         this.#startLsn = effect.lsn;
-        this.#committed = effect.lsn;
+        // After another election the server may already hold more than the new term begins with.
+        if (effect.lsn > this.#committed) this.#committed = effect.lsn;
         this.#report({ type: "synced", term, startLsn: effect.lsn, history: this.#history });
         return;
       }
@@ -325,6 +350,7 @@ export class ProposerDriver {
         this.#commit(effect.lsn);
         return;
       case "hot_standby":
+        this.#feedback = effect.hotStandby;
         this.#source?.feedback(effect.hotStandby);
         return;
       case "fenced":
@@ -372,7 +398,10 @@ export class ProposerDriver {
       bytes === undefined
         ? { type: "wal_unavailable", peer, connection }
         : { type: "wal", peer, connection, begin, bytes };
-    this.#connections.get(peer)?.whenDrained(() => this.#handle(answer));
+    this.#connections.get(peer)?.whenDrained(() => {
+      this.#handle(answer);
+      this.#readOn();
+    });
   }
 
   #commit(lsn: Lsn): void {
@@ -380,14 +409,13 @@ export class ProposerDriver {
     this.#source?.acknowledge(lsn);
     const buffer = this.#buffer;
     if (buffer !== undefined) {
-      const { truncateLsn } = this.#proposer.state;
-      buffer.trim(truncateLsn < lsn ? truncateLsn : lsn);
+      const { truncateLsn, peers } = this.#proposer.state;
+      // A switch record makes the acknowledged end jump over padding that is still to be sent.
+      const positions = peers.filter(({ phase }) => phase === "active").map(({ position }) => position);
+      buffer.trim([lsn, truncateLsn, ...positions].reduce(earlier));
       this.#handle({ type: "local_removed", before: buffer.start });
       this.#waitingSince = lsn >= buffer.end ? undefined : performance.now();
-      if (this.#paused && buffer.size < RESUME_BYTES) {
-        this.#paused = false;
-        this.#source?.resume();
-      }
+      this.#readOn();
     }
     for (let index = this.#waiters.length - 1; index >= 0; index--) {
       const waiter = this.#waiters[index];
