@@ -27,6 +27,9 @@ export interface PgOptions {
   readonly supervisor: SupervisorOptions;
 }
 
+/** What `compute_ctl` ends with when another compute was elected for its timeline. */
+const FENCED_EXIT_CODE = 4;
+
 /** A pg: a `compute_ctl` with its Postgres over a branch of a storage. It is ready when it answers a query. */
 export class Pg {
   readonly child: SupervisedChild;
@@ -45,6 +48,8 @@ export class Pg {
         log: options.log,
         rungs: COMPUTE_RUNGS,
         pidFile: layout.pidFile,
+        // Started again it would fence the one that replaced it.
+        finalExit: { code: FENCED_EXIT_CODE, meaning: "another compute took its branch over" },
         restartNote: ", with every commit that returned",
         prepare: () => replaceFile(layout.configFile, formatComputeConfig(options.config)),
         ready: async (signal) => {

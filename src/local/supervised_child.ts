@@ -24,6 +24,8 @@ export interface ChildPlan {
   readonly rungs: readonly ExitRung[];
   /** A second place for its pid, as text: where `neon_local` looks for it. */
   readonly pidFile?: string;
+  /** An exit code after which it must not be started again, and what that means: ends the sentence. */
+  readonly finalExit?: { readonly code: number; readonly meaning: string };
   /** What people have to know when it was started again: ends the sentence. */
   readonly restartNote?: string;
   /** Before each start: forgets what the last one published. */
@@ -161,17 +163,20 @@ export class SupervisedChild {
   async #watch(): Promise<void> {
     let history = NO_FAILURES;
     for (let running = this.#current; running !== undefined; running = this.#current) {
-      let what = `ended unexpectedly (${describeExit(await running.exited)})`;
+      const exit = await running.exited;
+      let what = `ended unexpectedly (${describeExit(exit)})`;
       let readySince: number | undefined = running.readySince;
       if (this.#stopping.signal.aborted) return;
       this.#state = "crashed";
       this.#current = undefined;
       await this.#sweep(running.pid);
+      const { finalExit } = this.#plan;
+      if (finalExit !== undefined && exit.code === finalExit.code) return this.#giveUp(`${what}: ${finalExit.meaning}`);
       while (this.#current === undefined) {
         const next = afterFailure(history, this.#now(), readySince);
         history = next.history;
         readySince = undefined;
-        if (next.decision.kind === "give_up") return this.#giveUp(what);
+        if (next.decision.kind === "give_up") return this.#giveUp(`${what}, the fifth failure in ten minutes`);
         this.#options.report(`${this.#plan.name} ${what}; starting it again in ${next.decision.delayMs / 1000} s`);
         try {
           await this.#pause(next.decision.delayMs, this.#stopping.signal);
@@ -187,9 +192,7 @@ export class SupervisedChild {
 
   #giveUp(what: string): void {
     this.#state = "failed";
-    this.#options.report(
-      `${this.#plan.name} ${what}, the fifth failure in ten minutes: it is not started again; see ${this.#plan.log.path}`,
-    );
+    this.#options.report(`${this.#plan.name} ${what}: it is not started again; see ${this.#plan.log.path}`);
   }
 
   /** What a dead child leaves: processes that it started, the rest of its group, its records. Failures are only said. */

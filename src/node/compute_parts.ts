@@ -25,6 +25,8 @@ export interface PartsOptions {
 export interface SharedParts extends Omit<ComputeParts, "actions"> {
   /** Opens sessions that the monitor does not take for users' ones. */
   readonly connect: Connect;
+  /** The same for the start of a stock server, which waits once for everything that it wrote (design.md 4). */
+  readonly connectAtStart: Connect;
   readonly ownSessions: OwnSessions;
   readonly localFileCache: LocalFileCache;
   /** One for the whole process; undefined without `--remote-ext-base-url`. */
@@ -35,7 +37,10 @@ export function createParts({ options, machine, metrics, spec, log, signal }: Pa
   const { installation } = machine;
   const target = parseConnstr(options.connstr);
   const ownSessions = new OwnSessions();
-  const connect = ownSessions.wrap(adminConnect({ connstr: options.connstr, major: installation.major }));
+  const server = { connstr: options.connstr, major: installation.major };
+  const connect = ownSessions.wrap(adminConnect(server));
+  const connectAtStart =
+    installation.kind === "stock" ? ownSessions.wrap(adminConnect({ ...server, commitsLocally: true })) : connect;
   const localFileCache = new LocalFileCache({
     kind: installation.kind,
     spec,
@@ -48,6 +53,7 @@ export function createParts({ options, machine, metrics, spec, log, signal }: Pa
   let downloads: Promise<ExtensionDownloads> | undefined;
   return {
     connect,
+    connectAtStart,
     ownSessions,
     localFileCache,
     postgres: {

@@ -202,7 +202,7 @@ export class LifeCycle {
         metrics: this.#metrics,
         startup: this.#startup,
         extensionDownloads: parts.extensionDownloads,
-        connect: parts.connect,
+        connect: parts.connectAtStart,
         database: parts.postgres.target.database,
         onReconciled: (reconciled) => this.#node.reconciled(reconciled),
         stages,

@@ -19,7 +19,7 @@ import { orAborted } from "./or_aborted.ts";
 import { preparePgdata } from "./prepare_pgdata.ts";
 import { strategyOf } from "./render_conf.ts";
 import type { ServerDriver } from "./server_driver.ts";
-import { type NeighbourContext, prepareSurroundings, tuneNeighbours } from "./start_neighbours.ts";
+import { configureProxyAgain, type NeighbourContext, prepareSurroundings, tuneNeighbours } from "./start_neighbours.ts";
 
 /** How long after its sessions a server that dies may take to be gone. */
 const NOTICE_MS = 300;
@@ -124,6 +124,7 @@ async function workOnCatalog(context: StartContext): Promise<Lsn | undefined> {
     context.onReconciled(reconciled);
   };
   await reconcileCatalog({ ...context, strategy: strategyOf(machine), onReconciled }, "start");
+  await configureProxyAgain(context);
   return changed ? await flushedLsn(connect, database) : undefined;
 }
 

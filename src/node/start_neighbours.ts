@@ -71,6 +71,26 @@ export async function tuneNeighbours(
     if (job.status === "rejected") log.error(`error while configuring a neighbour: ${errorChain(job.reason)}`);
 }
 
+/**
+ * Writes local_proxy's file once more when the roles that it names exist; now a failure fails the start (contract:
+ * lifecycle.md 11 step 3).
+ */
+export async function configureProxyAgain({
+  resolved,
+  tls,
+  log,
+}: Pick<NeighbourContext, "resolved" | "tls" | "log">): Promise<void> {
+  const config = resolved.spec.local_proxy_config;
+  if (config === null) return;
+  const { configureLocalProxy } = await import("../neighbours/local_proxy.ts");
+  await configureLocalProxy({
+    config,
+    tls: hasFeature(resolved.spec, "tls_experimental") ? tls : null,
+    readProcess,
+    log,
+  });
+}
+
 async function loadExtensions({
   resolved,
   machine,

@@ -11,6 +11,8 @@ export interface AdminServer {
   /** Milliseconds that a statement waits for a lock when its phase says nothing else; 30 s unless told. */
   readonly lockTimeoutMs?: number;
   readonly connectTimeoutMs?: number;
+  /** A COMMIT does not wait for storage: for work whose end is waited for once. */
+  readonly commitsLocally?: boolean;
 }
 
 /** Gives the {@link Connect} of a server: sessions of ours, pipelined, whose DDL is not reported to the control plane. */
@@ -23,7 +25,11 @@ export function adminConnect(server: AdminServer): Connect {
         applicationName,
         pipeline: true,
         // On a stock server the second one is a placeholder (contract: reconcile.md 2.1, 2.3).
-        settings: { lock_timeout: String(server.lockTimeoutMs ?? 30_000), "neon.forward_ddl": "off" },
+        settings: {
+          lock_timeout: String(server.lockTimeoutMs ?? 30_000),
+          "neon.forward_ddl": "off",
+          ...(server.commitsLocally ? { synchronous_commit: "local" } : {}),
+        },
       }),
     );
 }

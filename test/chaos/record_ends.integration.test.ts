@@ -141,7 +141,7 @@ async function walk(pgdata: string, start: Lsn, refuseOverwrite: boolean): Promi
 forEachMajor(
   "storage-protocols.md case 48: without the cut a strict record tracker refuses what follows",
   async (server) => {
-    const settings = { restart_after_crash: "on", wal_recycle: "off" };
+    const settings = { restart_after_crash: "on", wal_recycle: "off", wal_keep_size: "2GB" };
     await using running = await startServer({ installation: server, settings });
     await running.query("CREATE TABLE public.t (n int)");
     const session = await running.connect();

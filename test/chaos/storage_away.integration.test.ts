@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
@@ -7,6 +8,9 @@ import { runOn, startOn } from "../support/compute_on.ts";
 import { installation } from "../support/postgres.ts";
 import { TestStore } from "../support/store.ts";
 import { until } from "../support/until.ts";
+
+/** Debian's; the packages of servers have none. */
+const PG_RECEIVEWAL = "/usr/lib/postgresql/15/bin/pg_receivewal";
 
 /** Computes on the oldest and the newest major: what they promise must not depend on it. */
 const MAJORS = [14, 18] as const;
@@ -146,47 +150,52 @@ describe("storage is away", () => {
     expect(await next.query("SELECT array_agg(n) FROM t")).toEqual([1]);
   });
 
-  test("a role with REPLICATION cannot stand in for it: the name that commits wait for is new with every start", async () => {
-    await using store = await TestStore.start();
-    await using work = await workDirectory();
-    const storage = await store.timeline(15);
-    const pgbin = installation(15).postgres;
-    const names: string[] = [];
-    for (const start of [1, 2]) {
-      await using compute = await runOn(storage, { pgbin });
-      if (start === 1) await compute.query("CREATE ROLE standin LOGIN REPLICATION PASSWORD 'x'");
-      names.push(String(await compute.query("SHOW synchronous_standby_names")));
-      if (start === 2) {
-        await store.kill();
-        const waiting = await begin(compute, "CREATE TABLE t (n int)");
-        await waiting.waits();
-        const aborted = new AbortController();
-        for (const name of ["walproposer", names[0] ?? ""]) await mkdir(join(work.path, name));
-        const receivers = ["walproposer", names[0] ?? ""].map((name) => {
-          const dsn = `host=127.0.0.1 port=${compute.postgresPort} user=standin password=x application_name=${name}`;
-          const argv = ["--synchronous", "--no-loop", "-D", join(work.path, name), "-d", dsn];
-          return execa("/usr/lib/postgresql/15/bin/pg_receivewal", argv, {
-            cancelSignal: aborted.signal,
-            reject: false,
+  test.skipIf(!existsSync(PG_RECEIVEWAL))(
+    "a role with REPLICATION cannot stand in for it: the name that commits wait for is new with every start",
+    async () => {
+      await using store = await TestStore.start();
+      await using work = await workDirectory();
+      const storage = await store.timeline(15);
+      const pgbin = installation(15).postgres;
+      const names: string[] = [];
+      for (const start of [1, 2]) {
+        await using compute = await runOn(storage, { pgbin });
+        if (start === 1) await compute.query("CREATE ROLE standin LOGIN REPLICATION PASSWORD 'x'");
+        names.push(String(await compute.query("SHOW synchronous_standby_names")));
+        if (start === 2) {
+          await store.kill();
+          const waiting = await begin(compute, "CREATE TABLE t (n int)");
+          await waiting.waits();
+          const aborted = new AbortController();
+          for (const name of ["walproposer", names[0] ?? ""]) await mkdir(join(work.path, name));
+          const receivers = ["walproposer", names[0] ?? ""].map((name) => {
+            const dsn = `host=127.0.0.1 port=${compute.postgresPort} user=standin password=x application_name=${name}`;
+            const argv = ["--synchronous", "--no-loop", "-D", join(work.path, name), "-d", dsn];
+            return execa(PG_RECEIVEWAL, argv, {
+              cancelSignal: aborted.signal,
+              reject: false,
+            });
           });
-        });
-        const streaming = "SELECT count(*)::int FROM pg_stat_replication WHERE state = 'streaming'";
-        const failed = Promise.race(receivers).then(({ stderr }) => expect.fail(String(stderr)));
-        await Promise.race([failed, until(async () => (await compute.query(streaming)) === 3)]);
-        // Whether they end later is of no interest.
-        failed.catch(() => undefined);
-        expect(await compute.query("SELECT count(*)::int FROM pg_stat_replication WHERE sync_state = 'sync'")).toBe(1);
-        expect(waiting.isOver()).toBe(false);
-        aborted.abort();
-        await Promise.all(receivers);
-        await store.restart();
-        expect(await waiting.done).toBe("done");
-        await waiting.session.end();
+          const streaming = "SELECT count(*)::int FROM pg_stat_replication WHERE state = 'streaming'";
+          const failed = Promise.race(receivers).then(({ stderr }) => expect.fail(String(stderr)));
+          await Promise.race([failed, until(async () => (await compute.query(streaming)) === 3)]);
+          // Whether they end later is of no interest.
+          failed.catch(() => undefined);
+          expect(await compute.query("SELECT count(*)::int FROM pg_stat_replication WHERE sync_state = 'sync'")).toBe(
+            1,
+          );
+          expect(waiting.isOver()).toBe(false);
+          aborted.abort();
+          await Promise.all(receivers);
+          await store.restart();
+          expect(await waiting.done).toBe("done");
+          await waiting.session.end();
+        }
       }
-    }
-    expect(new Set(names).size).toBe(2);
-    for (const name of names) expect(name).toMatch(/^compute_ctl_[0-9a-f]{16}$/);
-  });
+      expect(new Set(names).size).toBe(2);
+      for (const name of names) expect(name).toMatch(/^compute_ctl_[0-9a-f]{16}$/);
+    },
+  );
 });
 
 describe("the end of a server", () => {

@@ -97,6 +97,23 @@ describe("a supervised child", () => {
     expect(await records()).toEqual([]);
   });
 
+  test("that ends with its final exit code is not started again", async () => {
+    const child = supervised("run", {
+      argv: () => [
+        "-e",
+        `fs.writeFileSync(${JSON.stringify(ready)}, String(process.pid)); setInterval(() => fs.existsSync(${JSON.stringify(`${ready}.go`)}) && process.exit(4), 10)`,
+      ],
+      finalExit: { code: 4, meaning: "it was replaced" },
+    });
+    await child.start();
+    await writeFile(`${ready}.go`, "");
+    while (child.state !== "failed") await delay(10);
+    expect(reports).toEqual([
+      `child ended unexpectedly (exit status: 4): it was replaced: it is not started again; see ${join(directory, "child.log")}`,
+    ]);
+    expect(await records()).toEqual([]);
+  });
+
   test("that says it cannot is ended before the start fails", async () => {
     let identity: ProcessIdentity | undefined;
     const child = supervised("run", {

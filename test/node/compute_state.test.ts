@@ -83,6 +83,19 @@ test("lifecycle.md case 66: after a failed start nothing is taken and a refresh 
   expect([state.status, state.error]).toEqual(["failed", "no pageserver"]);
 });
 
+test("storage is lost while a new spec is applied: how that ends changes nothing", () => {
+  for (const way of [
+    ["configure", "reconfiguration_begins", "reconfiguration_fails"],
+    ["refresh", "refresh_begins", "refresh_fails"],
+  ] as const)
+    for (let lostBehind = 1; lostBehind < way.length; lostBehind++) {
+      const { state } = walk("spec_at_start", "start_done", ...way.slice(0, lostBehind));
+      state.apply("storage_lost", "another compute took over");
+      for (const trigger of way.slice(lostBehind)) expect(state.apply(trigger, "no server")).toBe(false);
+      expect([state.status, state.error]).toEqual(["failed", "another compute took over"]);
+    }
+});
+
 test("every change is logged, shown by the metric and told to waiters; nothing else is", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(fc.constantFrom(...TRIGGERS), { maxLength: 40 }), async (triggers) => {

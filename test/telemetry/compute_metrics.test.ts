@@ -24,6 +24,7 @@ test("metrics-and-logs.md case 1, metrics-and-logs.md case 2: unlabelled familie
     "compute_ctl_cplane_requests_total",
     "compute_ctl_remote_ext_requests_total",
     "compute_ctl_db_migration_failed_total",
+    "compute_ctl_lsn_lease_requests_total",
     "pg_cctl_attached",
   ])
     expect(text).not.toContain(name);

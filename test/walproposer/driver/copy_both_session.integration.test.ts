@@ -1,10 +1,7 @@
-import { once } from "node:events";
-import { type AddressInfo, createServer, type Socket } from "node:net";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, test } from "vitest";
 import { CopyBothSession } from "../../../src/walproposer/driver/copy_both_session.ts";
 import { WalSource } from "../../../src/walproposer/driver/wal_source.ts";
 import {
-  encodeAuthenticationOk,
   encodeCommandComplete,
   encodeCopyBothResponse,
   encodeCopyData,
@@ -13,41 +10,11 @@ import {
   encodeErrorResponse,
   encodeReadyForQuery,
   encodeRowDescription,
-  type FrontendMessage,
-  FrontendMessageParser,
   TYPE_OID,
 } from "../../../src/wire/postgres_protocol.ts";
+import { startCopyBothServer } from "./copy_both_server.ts";
 
 const error = (code: string, message: string): Buffer => encodeErrorResponse({ severity: "ERROR", code, message });
-
-/** A server that answers each query with bytes, and shows what else it was sent. */
-async function serve(answer: (query: string, socket: Socket) => Buffer): Promise<{
-  port: number;
-  received: FrontendMessage[];
-  socket: () => Socket;
-}> {
-  const received: FrontendMessage[] = [];
-  const sockets: Socket[] = [];
-  const server = createServer((socket) => {
-    sockets.push(socket);
-    const parser = new FrontendMessageParser();
-    socket.on("error", () => undefined);
-    socket.on("data", (chunk) => {
-      for (const message of parser.push(chunk)) {
-        received.push(message);
-        if (message.type === "startup") socket.write(Buffer.concat([encodeAuthenticationOk(), encodeReadyForQuery()]));
-        if (message.type === "query") socket.write(answer(message.text, socket));
-      }
-    });
-  }).listen(0, "127.0.0.1");
-  await once(server, "listening");
-  onTestFinished(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  const { port } = server.address() as AddressInfo;
-  return { port, received, socket: () => sockets.at(-1) ?? expect.fail("nobody has come") };
-}
 
 const dial = (port: number): Promise<CopyBothSession> =>
   CopyBothSession.connect({
@@ -63,9 +30,9 @@ test("rows, an error with its SQLSTATE, and then the session goes on", async () 
     encodeCommandComplete("SELECT 1"),
     encodeReadyForQuery(),
   ]);
-  const server = await serve((query) =>
-    query === "good" ? row : Buffer.concat([error("42704", "no such slot"), encodeReadyForQuery()]),
-  );
+  const server = await startCopyBothServer({
+    query: (query) => (query === "good" ? row : Buffer.concat([error("42704", "no such slot"), encodeReadyForQuery()])),
+  });
   const session = await dial(server.port);
   expect(await session.query("good")).toEqual([["1"]]);
   await expect(session.query("bad")).rejects.toMatchObject({ code: "42704", message: "ERROR: no such slot" });
@@ -75,9 +42,10 @@ test("rows, an error with its SQLSTATE, and then the session goes on", async () 
 });
 
 test("the beginning of a COPY is told before its data and its end, also when all come at once", async () => {
-  const server = await serve(() =>
-    Buffer.concat([encodeCopyBothResponse(), encodeCopyData(Buffer.from("x")), error("58P01", "segment removed")]),
-  );
+  const server = await startCopyBothServer({
+    query: () =>
+      Buffer.concat([encodeCopyBothResponse(), encodeCopyData(Buffer.from("x")), error("58P01", "segment removed")]),
+  });
   const session = await dial(server.port);
   const seen: string[] = [];
   const ended = Promise.withResolvers<void>();
@@ -94,7 +62,9 @@ test("the beginning of a COPY is told before its data and its end, also when all
 });
 
 test("an orderly end has no reason, and closing it oneself is not told", async () => {
-  const server = await serve(() => Buffer.concat([encodeCopyBothResponse(), encodeCopyDone()]));
+  const server = await startCopyBothServer({
+    query: () => Buffer.concat([encodeCopyBothResponse(), encodeCopyDone()]),
+  });
   const reason = await new Promise((resolve, reject) => {
     dial(server.port).then(
       (session) => session.startCopy("START", { onData: () => undefined, onEnd: resolve }).catch(reject),
@@ -105,14 +75,14 @@ test("an orderly end has no reason, and closing it oneself is not told", async (
 });
 
 test("whenDrained calls back however little was waiting when the peer stopped reading", async () => {
-  const server = await serve(() => encodeCopyBothResponse());
+  const server = await startCopyBothServer({ query: () => encodeCopyBothResponse() });
   const session = await dial(server.port);
   await session.startCopy("START", { onData: () => undefined, onEnd: () => undefined });
-  server.socket().pause();
+  server.sockets[0]?.pause();
   // Fill what the system buffers, and then a little more: too little for the stream to call itself full.
   while (session.backlog === 0) session.send(Buffer.alloc(8_000));
   const drained = new Promise<void>((resolve) => session.whenDrained(resolve));
-  server.socket().resume();
+  server.sockets[0]?.resume();
   await drained;
   expect(session.backlog).toBe(0);
   session.close();
@@ -127,7 +97,7 @@ test("a server of another system is refused before anything is read from it", as
     encodeCommandComplete("IDENTIFY_SYSTEM"),
     encodeReadyForQuery(),
   ]);
-  const server = await serve(() => identity);
+  const server = await startCopyBothServer({ query: () => identity });
   const attach = (systemIdentifier: bigint) =>
     WalSource.attach(
       {
