@@ -115,7 +115,12 @@ export class LifeCycle {
       this.#postmaster?.kill("SIGQUIT");
       process.exit(1);
     };
-    await this.#listen(config);
+    // Made before the ports are open, because its thread loads meanwhile; it asks nobody for anything yet.
+    if (first !== null) this.#driver = this.#createDriver(machine, first);
+    await this.#listen(config).catch(async (error: unknown) => {
+      await this.#driver?.stop();
+      throw error;
+    });
     try {
       const ended = await Promise.race([this.#live(config, machine, parts), this.#stop.requested]);
       return ended === "stop" ? await this.#stopNow() : ended;
@@ -182,7 +187,7 @@ export class LifeCycle {
     const resolved = this.#node.spec ?? (await this.#waitForSpec());
     // Terminated before any spec came.
     if (resolved === null) return 0;
-    const driver = this.#createDriver(machine, resolved);
+    const driver = this.#driver ?? this.#createDriver(machine, resolved);
     this.#driver = driver;
     const { tls } = config.compute_ctl_config;
     const background = AbortSignal.any([this.#stop.signal, this.#background.signal]);

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import type { Worker } from "node:worker_threads";
 import { CodedError } from "../errors/coded_error.ts";
 import { forgetUnsavedWal, writeUnsavedWal } from "../pgdata/unsaved_wal.ts";
 import { parseConnstr } from "../postgres/connstr.ts";
@@ -58,6 +59,11 @@ function createPrimaryDriver(given: StockDriverOptions): ServerDriver {
   const { options, machine, resolved, startup, log } = given;
   const standby = `compute_ctl_${randomBytes(8).toString("hex")}`;
   let proposer: WalProposer | undefined;
+  // Loads beside everything that a start does before it can ask for votes.
+  const loading = import("../walproposer/driver/walproposer.ts");
+  let thread: Promise<Worker> | undefined = loading.then(({ startProposerThread }) => startProposerThread());
+  // Whoever needs it hears of its failure.
+  thread.catch(() => undefined);
   let startLsn: Lsn = 0n;
   let term = 0n;
   let flushedAtAttach: Lsn = 0n;
@@ -68,7 +74,9 @@ function createPrimaryDriver(given: StockDriverOptions): ServerDriver {
 
   /** Starts a proposer and waits for a quorum, however long that takes. */
   const elect = async (signal: AbortSignal): Promise<Elected> => {
-    const { WalProposer } = await import("../walproposer/driver/walproposer.ts");
+    const { WalProposer } = await loading;
+    const ready = await thread;
+    thread = undefined;
     proposer = new WalProposer(
       {
         tenantId: resolved.tenantId,
@@ -82,6 +90,7 @@ function createPrimaryDriver(given: StockDriverOptions): ServerDriver {
         onStatus: given.onStatus,
         onLost: given.onLost,
       },
+      ready,
     );
     return await patiently("waiting for a quorum of", proposer.elected(signal));
   };
@@ -153,7 +162,12 @@ function createPrimaryDriver(given: StockDriverOptions): ServerDriver {
       return lsn;
     },
 
-    stop: async () => await proposer?.stop(),
+    async stop() {
+      await proposer?.stop();
+      // Never used: the start ended before the election.
+      await (await thread?.catch(() => undefined))?.terminate();
+      thread = undefined;
+    },
   };
 }
 

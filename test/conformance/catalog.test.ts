@@ -32,7 +32,7 @@ describe.concurrent("roles and databases", () => {
     expect(await again.query("SELECT count(*) FROM pg_database WHERE datname = 'shop'")).toBe("1");
   });
 
-  test("one bad object does not stop the compute; it is shown, and a client that configures it is told", async () => {
+  test("reconcile.md case 66: one bad object does not stop the compute; it is shown, and a client that configures it is told", async () => {
     const storage = await store().timeline();
     const orphan = { name: "orphan", owner: "nobody_of_that_name", options: null };
     const cluster = { roles: [ann], databases: [orphan, shop] };
@@ -58,7 +58,7 @@ describe.concurrent("roles and databases", () => {
     expect(await compute.status()).toMatchObject({ status: "running", error: null });
   });
 
-  test("skip_pg_catalog_updates runs no SQL, spec.md case 35", async () => {
+  test("reconcile.md case 2, spec.md case 35: skip_pg_catalog_updates runs no SQL", async () => {
     const storage = await store().timeline();
     await using compute = await runOn(storage, {
       cluster: { roles: [ann], databases: [] },
@@ -66,6 +66,16 @@ describe.concurrent("roles and databases", () => {
     });
     expect(await compute.query("SELECT count(*) FROM pg_roles WHERE rolname = 'ann'")).toBe("0");
     expect(await (await compute.request("/reconcile")).json()).toBeNull();
+    for (const made of ["health_check", "neon_migration.migration_id", "neon.compute_ctl_state"])
+      expect(await compute.query(`SELECT to_regclass('${made.includes(".") ? made : `public.${made}`}')`)).toBeNull();
+    expect(await compute.query("SELECT count(*) FROM pg_roles WHERE rolname = 'neon_superuser'")).toBe("0");
+  });
+
+  test("metrics-and-logs.md case 9: a migration that fails is counted once and the compute runs", async () => {
+    await using compute = await runOn(await store().timeline(), { env: { FAILPOINTS: "compute-migration=return(3)" } });
+    await compute.says("Failed to run migration id=3");
+    expect(await compute.metrics()).toContain('compute_ctl_db_migration_failed_total{migration_id="3"} 1');
+    expect((await compute.status()).status).toBe("running");
   });
 
   test("compute_ctl plan says what would be done and does nothing", async () => {

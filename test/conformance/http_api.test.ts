@@ -122,7 +122,7 @@ describe("without a spec", () => {
     expect([status, body]).toEqual([413, { error: "failed to buffer the request body: length limit exceeded" }]);
   });
 
-  test("http-api.md case 44: a wrong body is told before a wrong state", async () => {
+  test("http-api.md case 44, reconcile.md case 70: a wrong body is told before a wrong state", async () => {
     expect((await postInternal(compute, "/grants", {})).status).toBe(422);
     expect((await postInternal(compute, "/grants", "text")).status).toBe(400);
     const grant = { database: "postgres", schema: "public", privileges: ["USAGE"], role: "r" };
@@ -376,14 +376,19 @@ describe("a running primary", () => {
     expect(performance.now() - began).toBeLessThan(4_000);
   });
 
-  test("lifecycle.md case 49: a refresh brings other pageservers into force without a restart", async () => {
+  test("lifecycle.md case 49, spec.md case 31: a refresh brings another setting, and other pageservers, into force without a restart", async () => {
     const file = join(compute.directory, "config.json");
     await copyFile(file, `${file}.first`);
     const config = JSON.parse(await readFile(file, "utf8"));
+    const pid = await compute.postmasterPid();
+    config.spec.cluster.settings.push({ name: "work_mem", value: "9MB", vartype: "string" });
+    await writeFile(file, JSON.stringify(config));
+    expect((await postInternal(compute, "/refresh_configuration")).status).toBe(200);
+    await expect.poll(() => compute.query("SHOW work_mem"), { timeout: 20_000 }).toBe("9MB");
+    await compute.reach("running");
     const moved = `${storage.pageserver.libpq_url}?application_name=moved`;
     config.spec.pageserver_connection_info.shards["0000"].pageservers[0].libpq_url = moved;
     await writeFile(file, JSON.stringify(config));
-    const pid = await compute.postmasterPid();
     expect((await postInternal(compute, "/refresh_configuration")).status).toBe(200);
     await expect.poll(() => compute.query("SHOW neon.pageserver_connstring"), { timeout: 20_000 }).toBe(moved);
     await compute.reach("running");
@@ -503,7 +508,7 @@ describe("the end", () => {
     expect(await ended).toEqual({ code: 1, signal: null });
   });
 
-  test("lifecycle.md case 50: a refresh that finds no spec ends Postgres and the process", async () => {
+  test("lifecycle.md case 50, spec.md case 32: a refresh that finds no spec ends Postgres and the process", async () => {
     await using compute = await runOn(await store().timeline());
     const pid = await compute.postmasterPid();
     const file = join(compute.directory, "config.json");

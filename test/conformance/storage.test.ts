@@ -374,14 +374,16 @@ describe.concurrent("the end of a compute whose Postgres is Neon's", () => {
 
 const store = useStore();
 
-test("a replica and a static compute over the embedded store answer queries and write nothing", async () => {
+test("reconcile.md case 3: a replica and a static compute over the embedded store answer queries, and no catalog work reaches them", async () => {
   const storage = await store().timeline();
   const info = await store().call("GET", `/v1/tenant/${storage.tenantId}/timeline/${storage.timelineId}`);
   const lsn = String(info.last_record_lsn);
   for (const mode of ["Replica", { Static: lsn }]) {
-    await using compute = await startOn(storage, { more: { mode } });
+    await using compute = await startOn(storage, { more: { mode }, settings: { log_statement: "all" } });
     await compute.reach("running");
     expect(await compute.query("SELECT pg_is_in_recovery()")).toBe(true);
     await expect(compute.query("CREATE TABLE t ()")).rejects.toMatchObject({ code: "25006" });
+    expect(await (await compute.request("/reconcile")).json()).toBeNull();
+    expect(compute.output).not.toMatch(/statement: .*(health_check|neon_superuser)/);
   }
 });

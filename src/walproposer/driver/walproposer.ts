@@ -22,6 +22,11 @@ export interface Elected {
   readonly history: TermHistory;
 }
 
+/** Begins to load the thread that a {@link WalProposer} runs in, before it is known what for: that takes as long as an election. */
+export function startProposerThread(): Worker {
+  return new Worker(workerEntry("walproposer_worker", import.meta.url));
+}
+
 /** The WAL proposer of this compute: a worker thread and what may be asked of it. */
 export class WalProposer {
   readonly #worker: Worker;
@@ -31,9 +36,10 @@ export class WalProposer {
   #nextId = 1;
   #stopped = false;
 
-  constructor(options: ProposerDriverOptions, handlers: WalProposerHandlers) {
+  /** @param worker a thread from {@link startProposerThread} that nobody uses; it ends with this proposer */
+  constructor(options: ProposerDriverOptions, handlers: WalProposerHandlers, worker = startProposerThread()) {
     this.#handlers = handlers;
-    this.#worker = new Worker(workerEntry("walproposer_worker", import.meta.url));
+    this.#worker = worker;
     this.#worker.on("message", (message: WorkerMessage) => this.#receive(message));
     this.#worker.on("error", (error) => this.#lose(new CodedError("proposer_failed", errorChain(error))));
     this.#worker.on("exit", () => this.#lose(new CodedError("proposer_failed", "the WAL proposer's thread ended")));
