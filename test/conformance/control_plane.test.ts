@@ -82,9 +82,11 @@ test("lifecycle.md case 12, lifecycle.md case 15, lifecycle.md case 48, lifecycl
   await postInternal(compute, "/refresh_configuration");
   await expect.poll(() => compute.query("SHOW neon.pageserver_connstring"), { timeout: 20_000 }).toBe(url);
 
+  // The setting is live before the refresh is over, and while one is under way another is refused.
+  await statusBecomes(compute, plane, "running");
   const pid = await compute.postmasterPid();
   plane.spec = null;
-  await postInternal(compute, "/refresh_configuration");
+  expect(await answerOf(await postInternal(compute, "/refresh_configuration"))).toEqual([200, null]);
   expect((await compute.exited).code).toBe(1);
   expect(() => process.kill(pid, 0)).toThrow();
 });
