@@ -17,6 +17,8 @@ export interface Peer {
   dialAt: number;
   heardAt: number;
   sentAt: number;
+  /** The commit LSN that the last append carried, over all connections. */
+  sentCommitLsn: Lsn;
   nodeId: bigint | undefined;
   /** Highest term it ever spoke of. */
   heardTerm: bigint;
@@ -53,6 +55,7 @@ export function newPeer(index: number): Peer {
     dialAt: 0,
     heardAt: 0,
     sentAt: 0,
+    sentCommitLsn: 0n,
     nodeId: undefined,
     heardTerm: 0n,
     foreignTerm: 0n,

@@ -167,6 +167,8 @@ export class ProposerDriver {
       await delay(FINISH_LOOK_MS);
       if (this.#committed > before || !this.#isSent()) unchanged = 0;
     }
+    // The last commit has no WAL behind it that would carry the news.
+    this.#handle({ type: "tick" });
     return this.#committed;
   }
 
