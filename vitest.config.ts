@@ -7,6 +7,8 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 120_000,
+    // Integration tests share two noisy cores with the servers they start; a second failure is a failure.
+    retry: process.env.CI === "true" ? 1 : 0,
     projects: [
       {
         extends: true,
