@@ -108,7 +108,8 @@ export class Configurator {
         return true;
       }
       const next = resolveSpec(config.spec);
-      if (isDeepStrictEqual(next.pageservers, spec.get()?.pageservers)) {
+      // The whole of it, not the pageservers alone: whoever asks for a refresh means what the source says now.
+      if (isDeepStrictEqual(next.spec, spec.get()?.spec)) {
         log.info("Refresh configuration: Retrieved spec is the same as the current spec. Nothing is changed.");
       } else {
         this.#refuseOtherIdentity(next);

@@ -142,12 +142,19 @@ test("http-api.md case 46: a failure says why, and the next good spec clears it"
   expect(compute.state.error).toBeNull();
 });
 
-test("lifecycle.md case 48: a refresh that finds the same pageservers changes nothing", async () => {
-  const compute = running({ fetched: [specOf({ operation_uuid: "another" })] });
+test("lifecycle.md case 48, spec.md case 31: a refresh that finds the same spec changes nothing", async () => {
+  const compute = running({ fetched: [specOf()] });
   const before = compute.spec;
   await compute.refresh();
   expect(compute.seen).toEqual(["refresh_configuration_pending", "refresh_configuration", "running"]);
   expect([compute.spec, compute.applied]).toEqual([before, []]);
+});
+
+test("spec.md case 31: a refresh that finds the same pageservers and something else applies it", async () => {
+  const other = specOf({ operation_uuid: "another" });
+  const compute = running({ fetched: [other] });
+  await compute.refresh();
+  expect([compute.state.status, compute.applied]).toEqual(["running", [other]]);
 });
 
 test("lifecycle.md case 49: other pageservers are put in force", async () => {
