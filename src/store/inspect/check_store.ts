@@ -110,7 +110,12 @@ class Check {
   }
 
   async #allChunks(): Promise<void> {
-    for (const prefix of await readdir(this.#layout.chunksDir).catch(() => [])) {
+    // A store without a chunk may lack the directory; one that cannot be read must not pass as whole.
+    const prefixes = await readdir(this.#layout.chunksDir).catch((error: unknown) => {
+      if (errorCode(error) === "ENOENT") return [];
+      throw error;
+    });
+    for (const prefix of prefixes) {
       for (const id of await readdir(join(this.#layout.chunksDir, prefix))) {
         const path = join(this.#layout.chunksDir, prefix, id);
         if (!chunkIdPattern.test(id) || !id.startsWith(prefix)) {
