@@ -11,7 +11,8 @@ export interface Flag {
   readonly defaultText?: string;
   /** Environment variable that stands in when the flag is absent. */
   readonly env?: string;
-  readonly parse?: (value: string) => unknown;
+  /** Gets the value of the same flag before it, where it may be given several times. */
+  readonly parse?: (value: string, previous?: unknown) => unknown;
   /** Long names (camel case) that may not be given together with this one. */
   readonly conflicts?: readonly string[];
   /** Accepted, but not shown: names of earlier releases. */

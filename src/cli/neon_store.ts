@@ -1,18 +1,11 @@
-import { chown } from "node:fs/promises";
-import { dirname, resolve } from "node:path";
 import { CodedError, errorChain } from "../errors/coded_error.ts";
 import { watchSupervisor } from "../node/supervisor.ts";
-import { usableBy } from "../postgres/copied_binaries.ts";
-import { locatePostgres } from "../postgres/locate.ts";
-import { choosePostgresUser, describeRunAs, type RunAs } from "../postgres/run_as.ts";
-import { initdb } from "../postgres/tools.ts";
+import { choosePostgresUser, describeRunAs } from "../postgres/run_as.ts";
 import { type StoreServer, startStoreServer } from "../store/server.ts";
-
-import type { RunInitdb } from "../store/templates.ts";
 import { createLogger } from "../telemetry/log.ts";
 import { parseLogFilter } from "../telemetry/log_level.ts";
 import { parseNeonStoreArguments } from "./neon_store_arguments.ts";
-import type { NeonStoreFlags } from "./neon_store_flags.ts";
+import { storeOptions } from "./neon_store_options.ts";
 
 /** What a base backup gets to finish when the store is told to stop. */
 const GRACE_MS = 5000;
@@ -27,6 +20,10 @@ export async function neonStore(argv: readonly string[]): Promise<number> {
   if (command.kind === "exit") return command.code;
   if (command.kind === "check") return await (await inspect()).runCheck(command.dir, output);
   if (command.kind === "show") return await (await inspect()).runShow(command.dir, command.json, output);
+  if (command.kind === "template") {
+    const { runTemplate } = await import("./neon_store_template.ts");
+    return await runTemplate(command.flags, process.env, output);
+  }
   const { env } = process;
   const log = createLogger({ level: parseLogFilter(env.RUST_LOG), write: (line) => process.stderr.write(line) });
   let server: StoreServer | undefined;
@@ -45,7 +42,7 @@ export async function neonStore(argv: readonly string[]): Promise<number> {
     const { flags } = command;
     const runAs = await choosePostgresUser({ uid: process.geteuid?.() ?? -1, name: flags.user, env });
     if (runAs) log.info(describeRunAs(runAs));
-    server = await startStoreServer({ ...optionsOf(flags, env, runAs), log });
+    server = await startStoreServer({ ...storeOptions(flags, env, runAs), log });
     log.info("ready");
     const reason = await Promise.race([told, server.failure]);
     if (typeof reason !== "string") log.error(errorChain(reason));
@@ -61,36 +58,4 @@ export async function neonStore(argv: readonly string[]): Promise<number> {
 /** Not loaded by a store that starts. */
 async function inspect(): Promise<typeof import("./neon_store_inspect.ts")> {
   return await import("./neon_store_inspect.ts");
-}
-
-function optionsOf(
-  flags: NeonStoreFlags,
-  env: NodeJS.ProcessEnv,
-  runAs: RunAs | undefined,
-): Omit<Parameters<typeof startStoreServer>[0], "log"> {
-  return {
-    dir: resolve(flags.dir),
-    addresses: {
-      http: flags.httpAddr,
-      pageserver: flags.pageserverAddr,
-      grpc: flags.grpcAddr,
-      safekeeper: flags.safekeeperAddr,
-    },
-    authPublicKeyPath: flags.authPublicKeyPath,
-    templateDir: flags.templateDir && resolve(flags.templateDir),
-    waitLsnTimeoutMs: flags.waitLsnTimeout * 1000,
-    leaseLengthMs: flags.lsnLeaseLength * 1000,
-    locate: async (major) => await usableBy(await locatePostgres({ major, pgBin: flags.pgBin, env }), runAs, { env }),
-    initdb: runInitdb(env, runAs),
-    initdbOptions: ["superuser=cloud_admin", "encoding=UTF8", "locale=C.UTF-8", "checksums=off"],
-    now: Date.now,
-  };
-}
-
-function runInitdb(env: NodeJS.ProcessEnv, runAs: RunAs | undefined): RunInitdb {
-  return async ({ installation, pgdata, signal }) => {
-    if (runAs) await chown(dirname(pgdata), runAs.uid, runAs.gid);
-    // Nobody connects to it: authentication is written for each compute.
-    await initdb({ installation, directory: pgdata, env, runAs, signal, auth: "trust", durable: false });
-  };
 }

@@ -6,6 +6,7 @@ import { NEON_STORE_FLAGS, type NeonStoreFlags } from "./neon_store_flags.ts";
 /** What `neon-store`'s command line asks for. */
 export type NeonStoreCommand =
   | { readonly kind: "run"; readonly flags: NeonStoreFlags }
+  | { readonly kind: "template"; readonly flags: NeonStoreFlags }
   | { readonly kind: "check"; readonly dir: string }
   | { readonly kind: "show"; readonly dir: string; readonly json: boolean }
   /** Help was printed, or the command line is wrong and was answered with what is wrong. */
@@ -47,6 +48,12 @@ export function parseNeonStoreArguments(
     .option("--json", "as JSON")
     .action(({ json = false }: { json?: boolean }) => {
       result = { kind: "show", dir: dir(), json };
+    });
+  program
+    .command("template")
+    .description("make the fresh cluster that new timelines are copied from, in --template-dir, for an image to ship")
+    .action(() => {
+      result = { kind: "template", flags: program.opts<NeonStoreFlags>() };
     });
   try {
     program.parse([...argv], { from: "user" });

@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from "commander";
+import { parseWantedTimeline, type WantedTimeline } from "../store/ensure_timeline.ts";
 import { type ListenAddress, parseListenAddress } from "../store/listen_address.ts";
 import { type Flag, parseSeconds } from "./flag.ts";
 
@@ -12,6 +13,8 @@ export interface NeonStoreFlags {
   readonly pgBin?: string;
   readonly user?: string;
   readonly templateDir?: string;
+  readonly shippedTemplateDir?: string;
+  readonly ensureTimeline?: readonly WantedTimeline[];
   readonly authPublicKeyPath?: string;
   readonly waitLsnTimeout: number;
   readonly lsnLeaseLength: number;
@@ -35,6 +38,17 @@ export const NEON_STORE_FLAGS: readonly Flag[] = [
     defaultText: "<dir>/templates",
   },
   {
+    flags: "--shipped-template-dir <dir>",
+    help: "fresh clusters that came with the program, looked for first and never written: needed where initdb cannot run",
+    env: "NEON_STORE_SHIPPED_TEMPLATE_DIR",
+  },
+  {
+    flags: "--ensure-timeline <tenant/timeline:major>",
+    help: "make this timeline at start when it is missing; may be given several times",
+    env: "NEON_STORE_ENSURE_TIMELINE",
+    parse: appendTimeline,
+  },
+  {
     flags: "--auth-public-key-path <path>",
     help: "Ed25519 public key (PEM) or a directory of them; asks every client for a token",
   },
@@ -54,6 +68,13 @@ function address(name: string, port: number, what: string): Flag {
     default: `127.0.0.1:${port}`,
     parse: parseAddress,
   };
+}
+
+function appendTimeline(text: string, previous?: unknown): readonly WantedTimeline[] {
+  const wanted = parseWantedTimeline(text);
+  if (!wanted)
+    throw new InvalidArgumentError("expected <tenant>/<timeline>:<major>, ids of 32 hex digits, major 14 to 18.");
+  return [...((previous as readonly WantedTimeline[] | undefined) ?? []), wanted];
 }
 
 function parseAddress(text: string): ListenAddress {

@@ -3,6 +3,7 @@ import { replaceFile } from "../disk/atomic_file.ts";
 import type { CodedError } from "../errors/coded_error.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { display } from "../telemetry/log_line.ts";
+import { ensureTimeline, type WantedTimeline } from "./ensure_timeline.ts";
 import { createApi } from "./http/api.ts";
 import { serveHttp } from "./http/server.ts";
 import { LibpqServer } from "./libpq/server.ts";
@@ -24,6 +25,8 @@ export interface StoreServerOptions extends StoreOptions {
   readonly addresses: StoreAddresses;
   /** PEM file or directory of them; without one everyone is trusted. */
   readonly authPublicKeyPath?: string | undefined;
+  /** Made where they are missing, before anybody is served. */
+  readonly timelines?: readonly WantedTimeline[] | undefined;
 }
 
 export interface StoreServer {
@@ -61,6 +64,7 @@ export async function startStoreServer(options: StoreServerOptions): Promise<Sto
     clearTimeout(timer);
   };
   try {
+    for (const wantedTimeline of options.timelines ?? []) await ensureTimeline(store, wantedTimeline);
     const { server: libpq, address: libpqAddress } = await LibpqServer.listen({
       name: "pageserver",
       address: wanted.pageserver,

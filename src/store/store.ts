@@ -44,6 +44,8 @@ export interface StoreOptions {
   readonly initdbOptions: readonly string[];
   /** `<dir>/templates` unless told; may be shared with other stores. */
   readonly templateDir?: string | undefined;
+  /** Templates that came with the program; only read. */
+  readonly shippedTemplateDir?: string | undefined;
   readonly waitLsnTimeoutMs?: number;
   readonly leaseLengthMs?: number;
   /** Milliseconds since 1970. */
@@ -90,6 +92,7 @@ export class Store {
     this.#chunks = new ChunkStore({ dir: layout.chunksDir, temporaryDir: layout.temporaryDir });
     this.#templates = new Templates({
       dir: options.templateDir ?? layout.templatesDir,
+      shippedDir: options.shippedTemplateDir,
       initdb: options.initdb,
       initdbOptions: options.initdbOptions,
       log: options.log,

@@ -31,6 +31,8 @@ export type RunInitdb = (request: {
 
 export interface TemplatesOptions {
   readonly dir: string;
+  /** Where templates are looked for first, and never written: those of an image or package. */
+  readonly shippedDir?: string | undefined;
   /** What else than the build decides initdb's result; part of the cache key. */
   readonly initdbOptions: readonly string[];
   readonly initdb: RunInitdb;
@@ -62,7 +64,7 @@ export class Templates {
     const key = this.#key(installation);
     let loading = this.#loading.get(key);
     if (!loading) {
-      loading = this.#load(installation, join(this.#options.dir, key));
+      loading = this.#load(installation, key);
       this.#loading.set(key, loading);
       loading.catch(() => this.#loading.delete(key));
     }
@@ -74,10 +76,14 @@ export class Templates {
     return `${installation.buildId.replaceAll(/[^\w.+-]/g, "_")}-${options.slice(0, 16)}`;
   }
 
-  async #load(installation: PostgresInstallation, dir: string): Promise<CachedTemplate> {
-    const chunks = new ChunkStore({ dir: join(dir, "chunks"), temporaryDir: join(dir, "tmp"), cache: false });
-    const known = await readRecord(join(dir, "template.json"), templateSchema, REMEDY);
-    return { template: known ?? (await this.#make(installation, dir)), chunks };
+  async #load(installation: PostgresInstallation, key: string): Promise<CachedTemplate> {
+    const { dir, shippedDir } = this.#options;
+    for (const place of shippedDir === undefined ? [dir] : [shippedDir, dir]) {
+      const template = await readRecord(join(place, key, "template.json"), templateSchema, REMEDY);
+      if (template) return { template, chunks: chunksIn(join(place, key)) };
+    }
+    const made = join(dir, key);
+    return { template: await this.#make(installation, made), chunks: chunksIn(made) };
   }
 
   async #make(installation: PostgresInstallation, dir: string): Promise<Template> {
@@ -111,6 +117,10 @@ export class Templates {
   }
 }
 
+function chunksIn(template: string): ChunkStore {
+  return new ChunkStore({ dir: join(template, "chunks"), temporaryDir: join(template, "tmp"), cache: false });
+}
+
 /** Puts a whole template into its place; another process may have been faster, then its template is used. */
 async function install(unfinished: string, dir: string): Promise<Template> {
   await mkdir(dirname(dir), { recursive: true });
@@ -140,7 +150,7 @@ function checkControl(control: ControlFile, pgdata: string): void {
 }
 
 async function capture(installation: PostgresInstallation, pgdata: string, dir: string): Promise<Template> {
-  const chunks = new ChunkStore({ dir: join(dir, "chunks"), temporaryDir: join(dir, "tmp"), cache: false });
+  const chunks = chunksIn(dir);
   const control = readControlFile(await readFile(join(pgdata, "global", "pg_control")));
   checkControl(control, pgdata);
   const segment = (number: bigint): string => join(pgdata, "pg_wal", walSegmentName(number));

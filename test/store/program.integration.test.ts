@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { parseListenAddress } from "../../src/store/listen_address.ts";
+import type { Template } from "../../src/store/template_record.ts";
 import { freePort } from "../support/free_port.ts";
 import { temporaryDirectory } from "../support/temp_directory.ts";
 import { RawClient } from "./raw_client.ts";
@@ -144,4 +145,34 @@ test.each(["pageserver", "grpc", "safekeeper", "http"])("exit 5: the port of %s 
   } finally {
     taken.close();
   }
+});
+
+test("timelines that must exist are there before anybody is served, also where only shipped templates can be had", async () => {
+  await using directory = await temporaryDirectory();
+  const shipped = join(directory.path, "shipped");
+  {
+    await using program = new Program(["--dir", directory.path, "--template-dir", shipped, "template"]);
+    expect(await program.exit).toEqual([0, null]);
+  }
+  const [template = ""] = await readdir(shipped);
+  const { pg_version } = (JSON.parse(await readFile(join(shipped, template, "template.json"), "utf8")) as Template)
+    .image;
+  const dir = join(directory.path, "store");
+  const wanted = ["--ensure-timeline", `${TENANT}/${TIMELINE}:${pg_version}`];
+  const argv = ["--dir", dir, "--shipped-template-dir", shipped, ...wanted, ...FREE];
+  for (const _start of ["the first", "the next"]) {
+    await using program = new Program(argv);
+    await program.says("ready");
+    const { http } = await endpoints(dir);
+    const timeline = await fetch(`http://${http}/v1/tenant/${TENANT}/timeline/${TIMELINE}`);
+    expect(await timeline.json()).toMatchObject({ timeline_id: TIMELINE, pg_version });
+    expect(program.stderr).not.toContain("made a template");
+    program.child.kill("SIGTERM");
+    await program.exit;
+  }
+  expect(await readdir(join(dir, "templates"))).toEqual([]);
+  const other = pg_version === 14 ? 15 : 14;
+  await using conflicting = new Program([...argv, "--ensure-timeline", `${TENANT}/${TIMELINE}:${other}`]);
+  expect(await conflicting.exit).toEqual([1, null]);
+  expect(conflicting.stderr).toContain(`is of PostgreSQL ${pg_version}, not ${other}`);
 });
