@@ -25,7 +25,19 @@ export async function neonLocal(argv: readonly string[], programFile: string): P
     });
   const command = parseNeonLocalArguments(argv, { out, err });
   try {
-    return command.kind === "exit" ? command.code : await runServe(command.flags, programFile, out, err);
+    switch (command.kind) {
+      case "exit":
+        return command.code;
+      case "healthcheck": {
+        const { healthcheck } = await import("../local/healthcheck.ts");
+        const { env } = process;
+        const url = await healthcheck({ ...command.flags, env, cwd: process.cwd(), uid: process.geteuid?.() ?? -1 });
+        out(`${url} says that all is well\n`);
+        return 0;
+      }
+      case "serve":
+        return await runServe(command.flags, programFile, out, err);
+    }
   } catch (error) {
     err(`neon-local: ${errorChain(error)}\n`);
     return error instanceof CodedError ? error.exitCode : 1;

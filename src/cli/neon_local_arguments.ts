@@ -1,11 +1,12 @@
 import { Command, CommanderError } from "commander";
 import type { CommandOutput } from "./compute_ctl_arguments.ts";
 import { optionOf } from "./flag.ts";
-import { SERVE_FLAGS, type ServeFlags } from "./neon_local_flags.ts";
+import { HEALTHCHECK_FLAGS, type HealthcheckFlags, SERVE_FLAGS, type ServeFlags } from "./neon_local_flags.ts";
 
 /** What a command line asks for. */
 export type NeonLocalCommand =
   | { readonly kind: "serve"; readonly flags: ServeFlags }
+  | { readonly kind: "healthcheck"; readonly flags: HealthcheckFlags }
   /** Help was printed, or the command line is wrong and was answered with what is wrong. */
   | { readonly kind: "exit"; readonly code: number };
 
@@ -31,6 +32,15 @@ export function parseNeonLocalArguments(argv: readonly string[], output: Command
       result = { kind: "serve", flags };
     });
   for (const flag of SERVE_FLAGS) serve.addOption(optionOf(flag));
+  const healthcheck = program
+    .command("healthcheck")
+    .description("Exit code 0 when what runs here can be used, 1 with the reason when not.")
+    .allowExcessArguments(false)
+    .showHelpAfterError("(see neon-local healthcheck --help for all options)")
+    .action((flags: HealthcheckFlags) => {
+      result = { kind: "healthcheck", flags };
+    });
+  for (const flag of HEALTHCHECK_FLAGS) healthcheck.addOption(optionOf(flag));
   try {
     program.parse([...argv], { from: "user" });
   } catch (error) {

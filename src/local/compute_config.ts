@@ -7,6 +7,10 @@ export interface ComputeConfigValues {
   readonly tenantId: string;
   readonly timelineId: string;
   readonly postgresPort: number;
+  /** What Postgres listens on. */
+  readonly listenAddresses: string;
+  /** What Postgres stores of the superuser's password; undefined leaves it as it is. */
+  readonly passwordVerifier?: string | undefined;
   /** Where Postgres puts its Unix socket. */
   readonly socketDir: string;
   /** `host:port` each. */
@@ -21,16 +25,21 @@ export function computeConfig(template: ComputeConfig, values: ComputeConfigValu
   const { spec } = template;
   if (spec === null) throw new TypeError("the template has no spec");
   const ours = [
+    { name: "listen_addresses", value: values.listenAddresses, vartype: "string" },
     { name: "port", value: String(values.postgresPort), vartype: "integer" },
     { name: "unix_socket_directories", value: socketDirectories(values.socketDir), vartype: "string" },
   ];
+  const superuser =
+    values.passwordVerifier === undefined
+      ? []
+      : [{ name: "cloud_admin", encrypted_password: values.passwordVerifier, options: null }];
   const names = new Set(ours.map((setting) => setting.name));
   const settings = (spec.cluster.settings ?? []).filter((setting) => !names.has(setting.name.toLowerCase()));
   const libpq = `postgresql://no_user@${values.pageserver}`;
   return {
     spec: {
       ...spec,
-      cluster: { ...spec.cluster, settings: [...settings, ...ours] },
+      cluster: { ...spec.cluster, roles: [...spec.cluster.roles, ...superuser], settings: [...settings, ...ours] },
       tenant_id: values.tenantId,
       timeline_id: values.timelineId,
       endpoint_id: values.endpointId,

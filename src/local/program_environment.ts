@@ -4,10 +4,11 @@ const PASSED =
 /** Credentials of object stores: for programs that speak to one. */
 const OBJECT_STORE = /^(AWS_.*|AZURE_STORAGE_.*)$/;
 /**
- * Never passed on: descriptors of our own starter, and credentials for Neon's cloud, which nothing here speaks to
+ * Never passed on: descriptors of our own starter, the superuser's password, and credentials for Neon's cloud, which nothing here speaks to
  * (compute_ctl hands its environment on to Postgres whole).
  */
-const KEPT = /^(NEON_LOCAL_SUPERVISOR_FD|NEON_API_KEY|NEON_CONTROL_PLANE_TOKEN|NEON_AUTH_TOKEN)$/;
+const KEPT =
+  /^(NEON_LOCAL_SUPERVISOR_FD|NEON_API_KEY|NEON_LOCAL_PASSWORD(_FILE)?|NEON_CONTROL_PLANE_TOKEN|NEON_AUTH_TOKEN)$/;
 
 export interface ProgramEnvironmentOptions {
   /** Whether the program speaks to an object store. */

@@ -11,6 +11,8 @@ export interface ServeOptions {
   readonly dir?: string;
   /** Port of Postgres; 0: any. */
   readonly pgPort: number;
+  /** What Postgres listens on besides loopback. */
+  readonly pgHost: string;
   readonly pgVersion?: PostgresMajor;
   readonly pgBin?: string;
   readonly user?: string;

@@ -20,6 +20,7 @@ import { programEnvironment } from "./program_environment.ts";
 import { Progress } from "./progress.ts";
 import { completeQuickstart, PG, type QuickstartRecords, readQuickstart, STORAGE } from "./quickstart_records.ts";
 import type { RecordReader } from "./record_file.ts";
+import { type RemoteAccess, remoteAccess } from "./remote_access.ts";
 import { ServiceLogs } from "./service_log.ts";
 import { loadSigningKey } from "./signing_key.ts";
 import { makePassableDirectory, makePostgresDirectory } from "./state_directory.ts";
@@ -32,6 +33,8 @@ import type { SupervisorOptions } from "./supervised_child.ts";
 export interface ServiceOptions {
   readonly layout: StateLayout;
   readonly pgPort: number;
+  /** What Postgres listens on besides loopback. */
+  readonly pgHost: string;
   readonly pgVersion?: PostgresMajor;
   readonly pgBin?: string;
   readonly env: NodeJS.ProcessEnv;
@@ -85,10 +88,11 @@ export class Service {
   }
 
   async #start(signal: AbortSignal): Promise<Omit<Summary, "startedInMs">> {
-    const { layout, env, postgresUser, programs } = this.#options;
+    const { layout, env, postgresUser, programs, pgHost } = this.#options;
     this.#logs.log.info("service starting", { pid: process.pid, dir: layout.root });
     await this.#writeServiceFile({});
     await this.#progress.step("ending what an earlier run left", () => this.#reap());
+    const access = await remoteAccess({ host: pgHost, passwordFile: layout.passwordFile, env });
     const ports = await choosePgPorts(this.#options.pgPort);
     const { installation, records } = await this.#prepareRecords();
     await this.#prepareDirectories();
@@ -114,7 +118,7 @@ export class Service {
       this.#ensureTimeline(storage, records, signal),
     );
 
-    const pg = await this.#makePg(storage, records, installation, ports);
+    const pg = await this.#makePg(storage, records, installation, ports, access);
     this.#pg = pg;
     await this.#stoppable(
       signal,
@@ -126,6 +130,7 @@ export class Service {
     return {
       version: installation.version,
       connectionString: pg.connectionString,
+      passwordHint: access.passwordHint,
       externalHttpPort: ports.externalHttp,
       internalHttpPort: ports.internalHttp,
       storeHttp: storage.endpoints.http,
@@ -214,6 +219,7 @@ export class Service {
     records: QuickstartRecords,
     installation: PostgresInstallation,
     ports: PgPorts,
+    access: RemoteAccess,
   ): Promise<Pg> {
     const { layout, env, programs } = this.#options;
     const key = await loadSigningKey(layout, this.#reader());
@@ -223,6 +229,8 @@ export class Service {
       tenantId: records.storage.tenant_id,
       timelineId: records.branch.timeline_id,
       postgresPort: ports.postgres,
+      listenAddresses: access.listenAddresses,
+      passwordVerifier: access.passwordVerifier,
       socketDir: pgLayout.socketDir,
       pageserver: storage.endpoints.pageserver,
       pageserverGrpc: storage.endpoints.grpc,

@@ -6,6 +6,8 @@ export interface StateLayout {
   readonly settingsFile: string;
   readonly privateKeyFile: string;
   readonly publicKeyFile: string;
+  /** What a service made up for who connects from elsewhere. */
+  readonly passwordFile: string;
   readonly stateDir: string;
   /** Records that could not be read. */
   readonly brokenDir: string;
@@ -48,6 +50,7 @@ export function stateLayout(root: string): StateLayout {
     settingsFile: join(root, "neon-local.json"),
     privateKeyFile: join(root, "auth_private_key.pem"),
     publicKeyFile: join(root, "auth_public_key.pem"),
+    passwordFile: join(root, "superuser_password"),
     stateDir,
     brokenDir: join(stateDir, "broken"),
     storagesDir,

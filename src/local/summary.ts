@@ -2,6 +2,8 @@
 export interface Summary {
   readonly version: string;
   readonly connectionString: string;
+  /** Where the password is found that others than this machine need; undefined when only this machine can connect. */
+  readonly passwordHint?: string | undefined;
   readonly externalHttpPort: number;
   readonly internalHttpPort: number;
   /** `host:port`. */
@@ -15,6 +17,7 @@ export interface Summary {
 export function formatSummary(summary: Summary): string {
   const rows: readonly (readonly [string, string])[] = [
     ["connect", summary.connectionString],
+    ...(summary.passwordHint === undefined ? [] : [["password", summary.passwordHint] as const]),
     ["compute", `http://127.0.0.1:${summary.externalHttpPort} (asks for a token)`],
     ["", `http://127.0.0.1:${summary.internalHttpPort} (this machine only)`],
     ["storage", `http://${summary.storeHttp}`],

@@ -1,10 +1,10 @@
-import { createHash, createHmac, pbkdf2Sync, timingSafeEqual } from "node:crypto";
+import { createHash } from "node:crypto";
+import { matchesScramVerifier } from "../wire/scram_verifier.ts";
 
 /** What goes behind `PASSWORD`: null, a verifier that is stored as it is, or a text that the server hashes. */
 export type Password = string | null;
 
 const MD5_STORED = /^md5[0-9a-f]{32}$/;
-const PRINTABLE_ASCII = /^[ -~]*$/;
 
 /**
  * The literal for a spec's `encrypted_password`: SCRAM verifiers and ready-made `md5…` hashes as they are, all else with
@@ -30,16 +30,6 @@ export function passwordIsSet(wanted: Password, stored: string | null, role: str
         .update(wanted + role)
         .digest("hex")}`
     );
-  return matchesScram(wanted, stored);
-}
-
-function matchesScram(plain: string, verifier: string): boolean {
-  const match = /^SCRAM-SHA-256\$(\d+):([A-Za-z0-9+/=]+)\$([A-Za-z0-9+/=]+):([A-Za-z0-9+/=]+)$/.exec(verifier);
-  const iterations = Number(match?.[1]);
-  // Outside ASCII the server would normalise the text first; a role too many is altered then, no harm.
-  if (!match || !PRINTABLE_ASCII.test(plain) || !(iterations > 0 && iterations <= 100_000)) return false;
-  const salted = pbkdf2Sync(plain, Buffer.from(match[2] ?? "", "base64"), iterations, 32, "sha256");
-  const expected = Buffer.from(match[4] ?? "", "base64");
-  const serverKey = createHmac("sha256", salted).update("Server Key").digest();
-  return expected.length === serverKey.length && timingSafeEqual(expected, serverKey);
+  // Outside ASCII a role too many is altered, no harm.
+  return matchesScramVerifier(wanted, stored);
 }

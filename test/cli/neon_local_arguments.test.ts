@@ -9,11 +9,33 @@ function parse(...argv: string[]) {
 }
 
 test("serve has defaults, and takes every flag", () => {
-  expect(parse("serve").command).toEqual({ kind: "serve", flags: { pgPort: 55432 } });
-  const all = parse("serve", "--dir", "d", "--pg-port", "0", "--pg-version", "15", "--pg-bin", "/b", "--user", "u");
+  expect(parse("serve").command).toEqual({ kind: "serve", flags: { pgPort: 55432, pgHost: "127.0.0.1" } });
+  const all = parse(
+    "serve",
+    "--dir",
+    "d",
+    "--pg-port",
+    "0",
+    "--pg-version",
+    "15",
+    "--pg-bin",
+    "/b",
+    "--user",
+    "u",
+    "--pg-host",
+    "*",
+  );
   expect(all.command).toEqual({
     kind: "serve",
-    flags: { dir: "d", pgPort: 0, pgVersion: 15, pgBin: "/b", user: "u" },
+    flags: { dir: "d", pgPort: 0, pgVersion: 15, pgBin: "/b", user: "u", pgHost: "*" },
+  });
+});
+
+test("healthcheck takes a URL or a directory", () => {
+  expect(parse("healthcheck").command).toEqual({ kind: "healthcheck", flags: {} });
+  expect(parse("healthcheck", "--url", "http://127.0.0.1:1/x", "--dir", "d").command).toEqual({
+    kind: "healthcheck",
+    flags: { url: "http://127.0.0.1:1/x", dir: "d" },
   });
 });
 
@@ -32,6 +54,7 @@ test.each([
   [["serve", "--pg-port", "x"]],
   [["serve", "--pg-version", "13"]],
   [["serve", "--dir"]],
+  [["healthcheck", "--url", "ftp://x"]],
 ])("a wrong command line ends as 2: %j", (argv) => {
   const { command, err } = parse(...argv);
   expect(command).toEqual({ kind: "exit", code: 2 });

@@ -13,6 +13,7 @@ const values = {
   tenantId: "a".repeat(32),
   timelineId: "b".repeat(32),
   postgresPort: 55999,
+  listenAddresses: "127.0.0.1",
   socketDir: "/s/pgs/main/socket",
   pageserver: "127.0.0.1:1",
   pageserverGrpc: "127.0.0.1:2",
