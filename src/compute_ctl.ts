@@ -7,6 +7,7 @@ if (Number(process.versions.node.split(".")[0]) < 24) {
   );
   process.exit(1);
 }
+if (process.pid === 1) (await import("./supervision/init_process.ts")).runBelowInit(process);
 module.enableCompileCache();
 const { computeCtl } = await import("./cli/compute_ctl.ts");
 process.exit(await computeCtl(process.argv.slice(2)));

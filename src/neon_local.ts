@@ -7,6 +7,7 @@ if (Number(process.versions.node.split(".")[0]) < 24) {
   );
   process.exit(1);
 }
+if (process.pid === 1) (await import("./supervision/init_process.ts")).runBelowInit(process);
 module.enableCompileCache();
 const { neonLocal } = await import("./cli/neon_local.ts");
 process.exit(await neonLocal(process.argv.slice(2), import.meta.filename));
