@@ -1,6 +1,8 @@
 /** Bundles the three programs into dist/: one file each, dynamic imports as chunks that load when they are needed. */
-import { chmodSync, rmSync } from "node:fs";
+import { chmodSync, readFileSync, rmSync } from "node:fs";
 import { build } from "esbuild";
+
+const { version }: { version: string } = JSON.parse(readFileSync("package.json", "utf8"));
 
 rmSync("dist", { recursive: true, force: true });
 await build({
@@ -21,7 +23,7 @@ await build({
   chunkNames: "chunks/[name]-[hash]",
   legalComments: "none",
   minifySyntax: true,
-  define: { BUILD_TAG: JSON.stringify(process.env.BUILD_TAG ?? "latest") },
+  define: { BUILD_TAG: JSON.stringify(process.env.BUILD_TAG ?? "latest"), PACKAGE_VERSION: JSON.stringify(version) },
   // CommonJS dependencies ask for require(); ES module output has none.
   banner: {
     js: '#!/usr/bin/env node\nimport { createRequire as __createRequire } from "node:module";const require=__createRequire(import.meta.url);',

@@ -3,6 +3,7 @@ import { type PostgresMajor, SUPPORTED_MAJORS } from "../postgres/supported_majo
 import { COMPUTE_CTL_FLAGS, type ComputeCtlFlags } from "./compute_ctl_flags.ts";
 import { optionOf } from "./flag.ts";
 import type { PlanRequest } from "./plan.ts";
+import { VERSION_OPTION, versionLine } from "./version.ts";
 
 /** What a command line asks for. */
 export type ComputeCtlCommand =
@@ -10,7 +11,7 @@ export type ComputeCtlCommand =
   | { readonly kind: "validate"; readonly file: string }
   | { readonly kind: "postgres-path"; readonly major: PostgresMajor; readonly pgbin?: string }
   | { readonly kind: "plan"; readonly request: PlanRequest }
-  /** Help was printed, or the command line is wrong and was answered with what is wrong. */
+  /** Help or the version was printed, or the command line is wrong and was answered with what is wrong. */
   | { readonly kind: "exit"; readonly code: number };
 
 /** Where help and complaints go. */
@@ -21,13 +22,14 @@ export interface CommandOutput {
 
 /**
  * Reads `compute_ctl`'s command line. A wrong one ends as exit code 2 with a sentence and the usage on `err`
- * (contract: lifecycle.md 1.1, 1.2). `POSTGRES_PATH` is read from the process's environment by commander.
+ * (contract: lifecycle.md 1.1, 1.2; `--version` is ours). `POSTGRES_PATH` is read from the process's environment by commander.
  *
  * @param argv the words behind the program's name
  */
 export function parseComputeCtlArguments(argv: readonly string[], output: CommandOutput): ComputeCtlCommand {
   let result: ComputeCtlCommand = { kind: "exit", code: 0 };
   const program = quiet(new Command("compute_ctl"), output)
+    .version(versionLine("compute_ctl", process.env), ...VERSION_OPTION)
     .description("Runs a Neon compute node: prepares PGDATA from a spec, starts Postgres, steers and watches it.")
     .usage(
       "--pgdata <datadir> --connstr <database-url> --compute-id <id> (--config <path> | --control-plane-uri <base-url>) [options]",

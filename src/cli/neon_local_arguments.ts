@@ -2,12 +2,13 @@ import { Command, CommanderError } from "commander";
 import type { CommandOutput } from "./compute_ctl_arguments.ts";
 import { optionOf } from "./flag.ts";
 import { HEALTHCHECK_FLAGS, type HealthcheckFlags, SERVE_FLAGS, type ServeFlags } from "./neon_local_flags.ts";
+import { VERSION_OPTION, versionLine } from "./version.ts";
 
 /** What a command line asks for. */
 export type NeonLocalCommand =
   | { readonly kind: "serve"; readonly flags: ServeFlags }
   | { readonly kind: "healthcheck"; readonly flags: HealthcheckFlags }
-  /** Help was printed, or the command line is wrong and was answered with what is wrong. */
+  /** Help or the version was printed, or the command line is wrong and was answered with what is wrong. */
   | { readonly kind: "exit"; readonly code: number };
 
 /**
@@ -19,6 +20,7 @@ export type NeonLocalCommand =
 export function parseNeonLocalArguments(argv: readonly string[], output: CommandOutput): NeonLocalCommand {
   let result: NeonLocalCommand = { kind: "exit", code: 0 };
   const program = new Command("neon-local")
+    .version(versionLine("neon-local", process.env), ...VERSION_OPTION)
     .description("A local Neon: storage and Postgres computes under one service.")
     .exitOverride()
     .showHelpAfterError("(see --help for all commands)")

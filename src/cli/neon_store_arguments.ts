@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander";
 import { parseListenAddress } from "../store/listen_address.ts";
 import { optionOf } from "./flag.ts";
 import { NEON_STORE_FLAGS, type NeonStoreFlags } from "./neon_store_flags.ts";
+import { VERSION_OPTION, versionLine } from "./version.ts";
 
 /** What `neon-store`'s command line asks for. */
 export type NeonStoreCommand =
@@ -9,7 +10,7 @@ export type NeonStoreCommand =
   | { readonly kind: "template"; readonly flags: NeonStoreFlags }
   | { readonly kind: "check"; readonly dir: string }
   | { readonly kind: "show"; readonly dir: string; readonly json: boolean }
-  /** Help was printed, or the command line is wrong and was answered with what is wrong. */
+  /** Help or the version was printed, or the command line is wrong and was answered with what is wrong. */
   | { readonly kind: "exit"; readonly code: number };
 
 /**
@@ -23,6 +24,7 @@ export function parseNeonStoreArguments(
 ): NeonStoreCommand {
   let result: NeonStoreCommand = { kind: "exit", code: 0 };
   const program = new Command("neon-store")
+    .version(versionLine("neon-store", process.env), ...VERSION_OPTION)
     .description("Storage for computes that run a stock PostgreSQL: base backups, WAL, timelines, in one directory.")
     .exitOverride()
     .allowExcessArguments(false)

@@ -7,7 +7,8 @@ import { NEON_STORE_FLAGS } from "../../src/cli/neon_store_flags.ts";
 export function renderPrograms(): string {
   return `# Flags and environment
 
-Made from the flag tables in \`src/cli\` by \`npm run generate\`.
+Made from the flag tables in \`src/cli\` by \`npm run generate\`. Besides these each program takes \`-h, --help\` and
+\`-V, --version\`, which prints its name, the version of the package and the build tag, such as \`compute_ctl 0.1.0 (latest)\`.
 
 ## compute_ctl
 
