@@ -1,11 +1,16 @@
-/** Bundles the three programs into dist/: one file each, dynamic imports as chunks that load when they are needed. */
-import { chmodSync, readFileSync, rmSync } from "node:fs";
+/**
+ * Bundles the three programs into dist/: one file each, dynamic imports as chunks that load when they are needed. All that
+ * they need is in there, so that the package has no dependencies but the PostgreSQL binaries.
+ */
+import { chmodSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { build } from "esbuild";
+import { leftOut } from "./build/left_out.ts";
+import { bundledPackages, installedPackages, licenseProblems, renderLicenses } from "./build/third_party_licenses.ts";
 
 const { version }: { version: string } = JSON.parse(readFileSync("package.json", "utf8"));
 
 rmSync("dist", { recursive: true, force: true });
-await build({
+const { metafile } = await build({
   entryPoints: {
     compute_ctl: "src/compute_ctl.ts",
     neon_store: "src/neon_store.ts",
@@ -21,8 +26,10 @@ await build({
   target: "node24",
   format: "esm",
   chunkNames: "chunks/[name]-[hash]",
+  // They stand in THIRD_PARTY_LICENSES.txt.
   legalComments: "none",
   minifySyntax: true,
+  metafile: true,
   define: { BUILD_TAG: JSON.stringify(process.env.BUILD_TAG ?? "latest"), PACKAGE_VERSION: JSON.stringify(version) },
   // CommonJS dependencies ask for require(); ES module output has none.
   banner: {
@@ -30,3 +37,13 @@ await build({
   },
 });
 for (const program of ["compute_ctl", "neon_store", "neon_local"]) chmodSync(`dist/${program}.js`, 0o755);
+
+const bundled = bundledPackages(metafile, ".");
+const problems = [...licenseProblems([...bundled, ...installedPackages(".")]), ...leftOut(metafile)];
+if (problems.length > 0) {
+  // What must not be passed on is not left lying about.
+  rmSync("dist", { recursive: true, force: true });
+  for (const problem of problems) console.error(`build: ${problem}`);
+  process.exit(1);
+}
+writeFileSync("dist/THIRD_PARTY_LICENSES.txt", renderLicenses(bundled, "."));
