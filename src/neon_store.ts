@@ -3,7 +3,7 @@ import * as module from "node:module";
 // Nothing else is imported before the version is known: what comes later may use what older versions cannot read.
 if (Number(process.versions.node.split(".")[0]) < 24) {
   process.stderr.write(
-    `neon-store needs Node.js 24 or newer, this is ${process.versions.node}: install it, or start through npm, which brings its own\n`,
+    `neon-store needs Node.js 24 or newer, this is ${process.versions.node}: install it; in a checkout, "npm start" brings its own\n`,
   );
   process.exit(1);
 }
