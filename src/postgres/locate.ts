@@ -31,7 +31,7 @@ interface Place {
   readonly directory: string;
   /** Somebody named this place: a Postgres that does not run there is an error, not a reason to look elsewhere. */
   readonly explicit?: true;
-  /** Directory of an npm package's binaries, whose links may have to be made. */
+  /** Directory of an npm package's binaries, or what would be that: its links may have to be made. */
   readonly native?: string;
 }
 
@@ -133,7 +133,8 @@ function place(directory: string): Place {
 async function named(path: string): Promise<Place> {
   const absolute = resolve(path);
   const directory = basename(absolute) === "postgres" && (await isFile(absolute)) ? dirname(absolute) : absolute;
-  return { name: path, directory, explicit: true };
+  // It may be that of an npm package: then the list of links lies above it.
+  return { name: path, directory, explicit: true, native: dirname(directory) };
 }
 
 async function isFile(path: string): Promise<boolean> {

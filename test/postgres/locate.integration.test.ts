@@ -105,9 +105,13 @@ test("a package whose install script did not run gets its library links and runs
   const copy = join(directory.path, platform);
   await mkdir(dirname(copy), { recursive: true });
   await execa("cp", ["-a", join(real.binDir, "..", ".."), copy]);
-  await rm(join(copy, "native", "lib", "libicui18n.so.60"));
+  const link = join(copy, "native", "lib", "libicui18n.so.60");
+  await rm(link);
   await copyFile("/dev/null", join(directory.path, "dist.js"));
   const all = await world(join(directory.path, "world"));
   const found = await locatePostgres({ ...all, major: 18, packagesFrom: join(directory.path, "dist") });
   expect(found).toMatchObject({ version: real.version, binDir: join(copy, "native", "bin") });
+  await rm(link);
+  const named = await locatePostgres({ ...all, pgBin: join(copy, "native", "bin") });
+  expect(named).toMatchObject({ version: real.version });
 });
