@@ -15,6 +15,8 @@ export interface LocalServiceOptions {
   /** Another user than ourselves. */
   readonly user?: Owner | undefined;
   readonly env?: NodeJS.ProcessEnv;
+  /** The words of another program than {@link NEON_LOCAL}. */
+  readonly program?: readonly [string, ...string[]];
 }
 
 /** The program under test: `NEON_LOCAL`, or our own build. */
@@ -30,10 +32,12 @@ export class LocalService implements AsyncDisposable {
   #processes: ProcessIdentity[] = [];
 
   constructor(options: LocalServiceOptions) {
-    if (!existsSync(NEON_LOCAL)) throw new Error(`${NEON_LOCAL} does not exist: run npm run build first`);
+    const [command, ...words] = options.program ?? [process.execPath, NEON_LOCAL];
+    if (options.program === undefined && !existsSync(NEON_LOCAL))
+      throw new Error(`${NEON_LOCAL} does not exist: run npm run build first`);
     this.dir = options.dir;
     const flags = options.flags ?? ["--pg-port", "0"];
-    this.child = spawn(process.execPath, [NEON_LOCAL, "serve", "--dir", options.dir, ...flags], {
+    this.child = spawn(command, [...words, "serve", "--dir", options.dir, ...flags], {
       cwd: "/",
       env: { PATH: process.env.PATH, HOME: "/nonexistent", ...options.env },
       stdio: ["ignore", "pipe", "pipe"],
