@@ -2,7 +2,7 @@ import { CodedError, errorChain } from "../errors/coded_error.ts";
 import type { ComputeOptions, ConfigSource, Durability } from "../node/compute_options.ts";
 import { parseComputeCtlArguments } from "./compute_ctl_arguments.ts";
 import type { ComputeCtlFlags } from "./compute_ctl_flags.ts";
-import { buildTag } from "./version.ts";
+import { buildTag, packageVersion } from "./version.ts";
 
 /**
  * The program `compute_ctl`: command line in, exit code out (contract: lifecycle.md 1.4).
@@ -65,6 +65,7 @@ function computeOptions(flags: ComputeCtlFlags, env: NodeJS.ProcessEnv): Compute
     diskQuotaMount: flags.setDiskQuotaForFs ?? null,
     dev: flags.dev,
     lakebaseMode: flags.lakebaseMode,
+    version: packageVersion(),
     buildTag: buildTag(env),
     env,
     readyTimeoutMs: seconds(env, "COMPUTE_CTL_READY_TIMEOUT", 60) * 1000,

@@ -146,7 +146,7 @@ export const COMPUTE_CTL_ENVIRONMENT: readonly { readonly name: string; readonly
     name: "RUST_LOG",
     meaning: "log filter: `error`, `warn`, `info` (default), `debug`, `trace`, `off`, or `target=level,…`",
   },
-  { name: "BUILD_TAG", meaning: "label of `compute_ctl_up`; overrides the tag of the build" },
+  { name: "BUILD_TAG", meaning: "label of `compute_ctl_up`, also in `--version`; overrides the tag of the build" },
   { name: "NEON_COMPUTE_TESTING_BASEBACKUP_RETRIES", meaning: "retries of the base backup instead of 10" },
   { name: "COMPUTE_CTL_POSTGRES_USER", meaning: "as root: the user that every Postgres program runs as" },
   { name: "COMPUTE_CTL_READY_TIMEOUT", meaning: "seconds that Postgres may take to become ready instead of 60" },

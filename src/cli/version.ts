@@ -14,11 +14,12 @@ export function buildTag(env: NodeJS.ProcessEnv): string {
 
 /** What `--version` prints: `compute_ctl 0.1.0 (latest)`. */
 export function versionLine(program: string, env: NodeJS.ProcessEnv): string {
-  const version = typeof PACKAGE_VERSION === "string" ? PACKAGE_VERSION : versionOfSources();
-  return `${program} ${version} (${buildTag(env)})`;
+  return `${program} ${packageVersion()} (${buildTag(env)})`;
 }
 
-function versionOfSources(): string {
+/** The version of the package that this program is part of. */
+export function packageVersion(): string {
+  if (typeof PACKAGE_VERSION === "string") return PACKAGE_VERSION;
   const { version }: { version: string } = JSON.parse(
     readFileSync(new URL("../../package.json", import.meta.url), "utf8"),
   );

@@ -27,6 +27,8 @@ export interface ComputeOptions {
   readonly diskQuotaMount: string | null;
   readonly dev: boolean;
   readonly lakebaseMode: boolean;
+  /** Of our package. */
+  readonly version: string;
   readonly buildTag: string;
   /** Passed on to Postgres whole. */
   readonly env: NodeJS.ProcessEnv;

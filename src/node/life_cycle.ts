@@ -84,6 +84,7 @@ export class LifeCycle {
     this.#log = log;
     this.#stop = stop;
     this.#metrics = new ComputeMetrics(options.buildTag);
+    this.#metrics.setVersion(options.version);
     const { lakebaseMode, computeId, env } = options;
     const attachment =
       lakebaseMode && env.INSTANCE_ID !== undefined ? { computeId, instanceId: env.INSTANCE_ID } : undefined;

@@ -93,6 +93,10 @@ export class ComputeMetrics {
     "1 while a quorum of safekeepers follows this compute",
   );
   readonly #proposerActive = this.#gauge("compute_ctl_walproposer_safekeepers", "safekeepers that follow this compute");
+  readonly #build = this.#gauge("compute_ctl_build_info", "1, labelled with the version of the program and its build", [
+    "build_tag",
+    "version",
+  ]);
   readonly #buildTag: string;
 
   constructor(buildTag: string) {
@@ -107,6 +111,11 @@ export class ComputeMetrics {
   setStatus(status: string): void {
     this.#up.reset();
     this.#up.set({ build_tag: this.#buildTag, status }, 1);
+  }
+
+  /** Shows the one sample of `compute_ctl_build_info`; not in the original. */
+  setVersion(version: string): void {
+    this.#build.set({ build_tag: this.#buildTag, version }, 1);
   }
 
   /** How far the WAL of a stock server has come; not in the original. */

@@ -42,6 +42,12 @@ test("metrics-and-logs.md case 5: exactly one compute_ctl_up sample whatever the
   }
 });
 
+test("compute_ctl_build_info says version and build tag", async () => {
+  const metrics = new ComputeMetrics("abc");
+  metrics.setVersion("1.2.3");
+  expect(await metrics.text()).toContain('compute_ctl_build_info{build_tag="abc",version="1.2.3"} 1\n');
+});
+
 test("the start-up figures have the contract's names and order", () => {
   const metrics = emptyStartupMetrics();
   expect(Object.keys(metrics)).toHaveLength(13);
