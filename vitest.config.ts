@@ -15,12 +15,23 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/**/*.integration.test.ts", "test/conformance/**"],
+          exclude: ["test/**/*.integration.test.ts", "test/**/*.container.test.ts", "test/conformance/**"],
         },
       },
       {
         extends: true,
         test: { name: "integration", include: ["test/**/*.integration.test.ts", "test/conformance/**/*.test.ts"] },
+      },
+      {
+        extends: true,
+        test: {
+          name: "packaging",
+          include: ["test/**/*.container.test.ts"],
+          testTimeout: 300_000,
+          hookTimeout: 600_000,
+          // They share images and the machine's container storage.
+          fileParallelism: false,
+        },
       },
     ],
   },

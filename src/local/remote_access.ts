@@ -58,14 +58,15 @@ function isLoopback(host: string): boolean {
 }
 
 async function givenPassword(env: NodeJS.ProcessEnv): Promise<{ password: string; from: string } | undefined> {
-  const { NEON_LOCAL_PASSWORD: text, NEON_LOCAL_PASSWORD_FILE: file } = env;
-  if (text !== undefined && file !== undefined)
+  // What a compose file makes of a variable that nobody set is empty.
+  const { NEON_LOCAL_PASSWORD: text = "", NEON_LOCAL_PASSWORD_FILE: file = "" } = env;
+  if (text !== "" && file !== "")
     throw usage("NEON_LOCAL_PASSWORD and NEON_LOCAL_PASSWORD_FILE are both set: leave one out");
-  const from = file === undefined ? "from NEON_LOCAL_PASSWORD" : `from ${file}`;
-  const password = file === undefined ? text : await firstLine(file);
-  if (password === undefined) return undefined;
-  if (password === "") throw usage(`the password ${from} is empty`);
-  return { password, from };
+  if (text !== "") return { password: text, from: "from NEON_LOCAL_PASSWORD" };
+  if (file === "") return undefined;
+  const password = await firstLine(file);
+  if (password === "") throw usage(`the first line of ${file}, which should be the password, is empty`);
+  return { password, from: `from ${file}` };
 }
 
 async function firstLine(file: string): Promise<string> {

@@ -17,7 +17,8 @@ test("on loopback nobody needs a password, and none is made", async () => {
     ["127.0.0.1", "127.0.0.1"],
     ["::1", "127.0.0.1,::1"],
   ] as const)
-    expect(await remoteAccess({ host, passwordFile: file, env: {} })).toEqual({ listenAddresses });
+    for (const env of [{}, { NEON_LOCAL_PASSWORD: "", NEON_LOCAL_PASSWORD_FILE: "" }])
+      expect(await remoteAccess({ host, passwordFile: file, env })).toEqual({ listenAddresses });
   await expect(stat(file)).rejects.toThrow("ENOENT");
 });
 
@@ -52,7 +53,7 @@ test("a password that is given counts everywhere, and is not written down", asyn
 test.each([
   ["a name", "db.example", {}, "db.example is no address to listen on"],
   ["two passwords", "*", { NEON_LOCAL_PASSWORD: "a", NEON_LOCAL_PASSWORD_FILE: "/b" }, "both set"],
-  ["an empty password", "*", { NEON_LOCAL_PASSWORD: "" }, "is empty"],
+  ["an empty password", "*", { NEON_LOCAL_PASSWORD_FILE: "/dev/null" }, "is empty"],
   ["no such file", "*", { NEON_LOCAL_PASSWORD_FILE: "/nonexistent" }, "cannot read the file"],
 ])("exit 2: %s", async (_what, host, env, text) => {
   const access = remoteAccess({ host, passwordFile: await passwordFile(), env });
