@@ -1,5 +1,5 @@
 import { CodedError, errorChain } from "../errors/coded_error.ts";
-import type { ComputeOptions, ConfigSource, Durability } from "../node/compute_options.ts";
+import type { ComputeOptions, ConfigSource, Durability, WhenFenced } from "../node/compute_options.ts";
 import { parseComputeCtlArguments } from "./compute_ctl_arguments.ts";
 import type { ComputeCtlFlags } from "./compute_ctl_flags.ts";
 import { buildTag, packageVersion } from "./version.ts";
@@ -74,6 +74,7 @@ function computeOptions(flags: ComputeCtlFlags, env: NodeJS.ProcessEnv): Compute
     baseBackupRetries: wholeNumber(env, "NEON_COMPUTE_TESTING_BASEBACKUP_RETRIES", 10),
     postgresUser: env.COMPUTE_CTL_POSTGRES_USER ?? null,
     durability: durability(env.COMPUTE_CTL_DURABILITY ?? "sync"),
+    whenFenced: whenFenced(env.COMPUTE_CTL_WHEN_FENCED ?? "exit"),
   };
 }
 
@@ -87,6 +88,11 @@ function configSource(flags: ComputeCtlFlags): ConfigSource {
 function durability(value: string): Durability {
   if (value === "sync" || value === "async") return value;
   throw new CodedError("usage", `COMPUTE_CTL_DURABILITY=${value} is neither sync nor async`, { exitCode: 2 });
+}
+
+function whenFenced(value: string): WhenFenced {
+  if (value === "exit" || value === "wait") return value;
+  throw new CodedError("usage", `COMPUTE_CTL_WHEN_FENCED=${value} is neither exit nor wait`, { exitCode: 2 });
 }
 
 function seconds(env: NodeJS.ProcessEnv, name: string, fallback: number): number {

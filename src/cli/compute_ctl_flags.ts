@@ -157,6 +157,11 @@ export const COMPUTE_CTL_ENVIRONMENT: readonly { readonly name: string; readonly
       "with a stock PostgreSQL: `sync` (default), a COMMIT waits until storage has it; `async`, it waits for the local disk only",
   },
   {
+    name: "COMPUTE_CTL_WHEN_FENCED",
+    meaning:
+      "when another compute took the timeline over: `exit` (default) with code 4; `wait`, stay with the status `failed` and without Postgres until a signal, for supervisors that restart on every exit code",
+  },
+  {
     name: "NEON_LOCAL_SUPERVISOR_FD",
     meaning: "number of an inherited pipe; its end of file means that our starter died: stop",
   },

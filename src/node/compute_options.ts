@@ -8,6 +8,9 @@ export type ConfigSource =
 /** Whether a COMMIT of a stock server waits for storage (`sync`), or only for the local disk (design.md 4). */
 export type Durability = "sync" | "async";
 
+/** Whether a fenced compute ends at once, or stays without a Postgres where a supervisor would only start it again. */
+export type WhenFenced = "exit" | "wait";
+
 /** What the command line and the environment decide about a compute, checked and with defaults filled in. */
 export interface ComputeOptions {
   readonly computeId: string;
@@ -43,4 +46,5 @@ export interface ComputeOptions {
   /** As root: the user that Postgres programs run as; null decides by the directory's owner. */
   readonly postgresUser: string | null;
   readonly durability: Durability;
+  readonly whenFenced: WhenFenced;
 }

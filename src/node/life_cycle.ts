@@ -73,6 +73,8 @@ export class LifeCycle {
   readonly #background = new AbortController();
   /** The config says that there is no spec any more. */
   #abandoned = false;
+  /** Another compute owns the timeline, and this one has let go of it. */
+  #fenced = false;
   /** Aborted with the reason when nothing can be committed any more. */
   readonly #lost = new AbortController();
   #proposer: ProposerStatus | undefined;
@@ -378,10 +380,23 @@ export class LifeCycle {
   /** The end of a compute whose storage went to another one, or that may not wait for anybody to collect an error. */
   async #endLost(lost: CodedError): Promise<number> {
     await cleanUp(this.#options);
+    this.#fenced = lost.code === FENCED;
     this.#node.state.apply("storage_lost", errorChain(lost));
     this.#node.endWaiting(new CodedError(lost.code, lost.message));
-    await sleep(LOST_LINGER_MS);
-    return lost.code === FENCED ? FENCED_EXIT_CODE : 1;
+    if (this.#fenced && this.#options.whenFenced === "wait") await this.#waitFenced();
+    else await sleep(LOST_LINGER_MS);
+    return this.#fenced ? FENCED_EXIT_CODE : 1;
+  }
+
+  /** Where every exit is followed by a restart, ending would depose the other compute, which would be restarted in turn. */
+  async #waitFenced(): Promise<void> {
+    this.#background.abort();
+    await this.#driver?.stop();
+    this.#log.error(
+      "fenced: another compute runs on this timeline; this one waits without Postgres and will not start it again. " +
+        "Remove whichever of the two is not wanted; restart this process only to take the timeline back",
+    );
+    await this.#stop.requested;
   }
 
   async #lingerForControlPlane(): Promise<void> {
@@ -403,6 +418,6 @@ export class LifeCycle {
       await cleanUp(this.#options);
     }
     await answered;
-    return 1;
+    return this.#fenced ? FENCED_EXIT_CODE : 1;
   }
 }

@@ -1,7 +1,8 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { type ComputeOnOptions, runOn, startOn } from "../support/compute_on.ts";
+import { runToEnd } from "../support/compute_ctl.ts";
+import { type ComputeOnOptions, runOn, specAt, startOn } from "../support/compute_on.ts";
 import { isAlive, processesIn } from "../support/processes.ts";
 import { scriptedPostgres } from "../support/scripted_postgres.ts";
 import { TestStore, useStore } from "../support/store.ts";
@@ -14,11 +15,13 @@ const FROZEN = "waiting for the WAL up to";
 async function heldBack(store: TestStore, options: ComputeOnOptions = {}) {
   const stack = new AsyncDisposableStack();
   const server = stack.use(await scriptedPostgres({ start: "while [ ! -e $dir/go ]; do sleep 0.02; done" }));
-  const compute = stack.use(await startOn(await store.timeline(), { pgbin: server.pgbin, ...options }));
+  const storage = await store.timeline();
+  const compute = stack.use(await startOn(storage, { pgbin: server.pgbin, ...options }));
   await until(async () => (await server.starts()).length > 0);
   return {
     compute,
     server,
+    storage,
     release: () => writeFile(join(server.directory, "go"), ""),
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
@@ -60,6 +63,45 @@ describe.concurrent("two computes on one timeline", () => {
     expect(first.output).not.toContain("to running");
     for (const pid of await server.starts()) expect(await isAlive(pid)).toBe(false);
     expect(await second.query("SELECT 1")).toBe(1);
+  });
+});
+
+describe.concurrent("COMPUTE_CTL_WHEN_FENCED", () => {
+  test("with wait a fenced compute stays, alive and not ready, without a server, until a signal ends it with 4", async () => {
+    const storage = await shared().timeline();
+    await using first = await runOn(storage, { env: { COMPUTE_CTL_WHEN_FENCED: "wait" } });
+    const server = await first.postmasterPid();
+    await using second = await runOn(storage);
+    expect(await first.failure()).toContain("another compute took over with term");
+    expect(await isAlive(server)).toBe(false);
+    expect(await processesIn(first.pgdata)).toEqual([]);
+    await first.says(/ ERROR .*fenced: another compute runs on this timeline; this one waits without Postgres/);
+    expect((await first.request("/healthz")).status).toBe(200);
+    const ready = await first.request("/readyz");
+    expect([ready.status, await ready.json()]).toEqual([503, { status: "not_ready", reason: "failed" }]);
+    expect((await first.configure(specAt(first, storage))).status).toBe(412);
+    expect((await first.request("/terminate", { method: "POST" })).status).toBe(412);
+    // It leaves the timeline alone, whatever it was asked.
+    await second.query("CREATE TABLE t ()");
+    expect((await second.status()).status).toBe("running");
+    expect(await first.stop()).toEqual({ code: 4, signal: null });
+  });
+
+  test("with wait one that is fenced while its server starts stays too", async () => {
+    await using store = await TestStore.start();
+    await using held = await heldBack(store, { env: { COMPUTE_CTL_WHEN_FENCED: "wait" } });
+    await using second = await runOn(held.storage);
+    await held.compute.says("this one waits without Postgres");
+    expect((await held.compute.status()).status).toBe("failed");
+    for (const pid of await held.server.starts()) expect(await isAlive(pid)).toBe(false);
+    expect(await second.query("SELECT 1")).toBe(1);
+    expect(await held.compute.stop()).toEqual({ code: 4, signal: null });
+  });
+
+  test("a value that is neither exit nor wait ends with 2", async () => {
+    const argv = ["-D", "/nonexistent/x", "-C", "postgresql://x@127.0.0.1:1/x", "-i", "c", "-c", "/nonexistent/c"];
+    const { code, stderr } = await runToEnd(argv, { COMPUTE_CTL_WHEN_FENCED: "never" });
+    expect([code, stderr]).toEqual([2, "Error: COMPUTE_CTL_WHEN_FENCED=never is neither exit nor wait\n"]);
   });
 });
 
