@@ -103,7 +103,7 @@ export class Container implements AsyncDisposable {
   }
 
   /** Runs a program in the container. */
-  async exec(...words: string[]): Promise<{ exitCode: number | undefined; stdout: string; stderr: string }> {
+  async exec(...words: string[]): Promise<{ exitCode?: number | undefined; stdout: string; stderr: string }> {
     return await execa("podman", ["exec", this.name, ...words], { reject: false, env: await podmanEnvironment() });
   }
 
