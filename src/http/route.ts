@@ -29,5 +29,7 @@ export interface Route {
   readonly responses: Readonly<Record<number, RouteResponse>>;
   /** Scrapes and probes are logged at debug level. */
   readonly quiet?: true;
+  /** Its 503 is an answer like any other, not a failure to log: who asks may ask every second, for as long as it takes. */
+  readonly unavailableIsAnswer?: true;
   readonly handle: (context: RouteContext, compute: ComputeApi) => Response | Promise<Response>;
 }

@@ -25,6 +25,7 @@ const REQUEST_ID = /^[\x21-\x7e]{1,200}$/;
  */
 export function createRouter(options: RouterOptions): Hono<RequestVariables> {
   const app = new Hono<RequestVariables>({ strict: true });
+  const answers503 = new Set(options.routes.filter((route) => route.unavailableIsAnswer).map((route) => route.path));
   const quietPaths = new Set(options.routes.filter((route) => route.quiet).map((route) => route.path));
 
   app.use(async (context, next) => {
@@ -46,9 +47,10 @@ export function createRouter(options: RouterOptions): Hono<RequestVariables> {
     if (context.res.status >= 400 && !(await discardBody(context))) context.res.headers.set("connection", "close");
     const latency = Math.round(performance.now() - began);
     log[level]("", { request_id: display(requestId), code: context.res.status, latency });
-    if (context.res.status >= 500)
+    const { status } = context.res;
+    if (status >= 500 && !(status === 503 && answers503.has(pathname)))
       log.error("response failed", {
-        classification: display(`Status code: ${context.res.status}`),
+        classification: display(`Status code: ${status}`),
         latency: display(`${latency} ms`),
       });
   });

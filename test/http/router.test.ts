@@ -22,6 +22,14 @@ const ROUTES: readonly Route[] = [
     path: "/good",
     handle: () => Promise.reject(new CodedError("teapot", "short and stout", { status: 418, cause: new Error("tea") })),
   },
+  {
+    ...COMMON,
+    method: "GET",
+    path: "/unready",
+    quiet: true,
+    unavailableIsAnswer: true,
+    handle: (context) => context.body(null, 503),
+  },
   { ...COMMON, method: "GET", path: "/probe", quiet: true, handle: (context) => context.body(null, 200) },
 ];
 
@@ -38,6 +46,12 @@ test("http-api.md case 43: a handler that fails unexpectedly is 500 with JSON, a
   expect((await app.request("/good")).status).toBe(200);
   expect(lines.join("\n")).toMatch(/ERROR .*undefined is not a function/);
   expect(lines.join("\n")).toMatch(/ERROR .*response failed classification=Status code: 500/);
+});
+
+test("a readiness probe that is told no is nobody's failure", async () => {
+  const { app, lines } = router();
+  expect((await app.request("/unready")).status).toBe(503);
+  expect(lines.join("\n")).not.toContain("ERROR");
 });
 
 test("an error of ours has its own status, and its causes in the message", async () => {

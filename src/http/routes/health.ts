@@ -22,6 +22,7 @@ export const readinessRoute: Route = {
   summary: "Whether Postgres runs, answers and can commit",
   authorized: false,
   quiet: true,
+  unavailableIsAnswer: true,
   responses: {
     200: { description: "it does", schema: readySchema },
     503: { description: "it does not", schema: notReadySchema },
