@@ -100,7 +100,10 @@ describe.each(files)("%s", (file) => {
           readOnlyRootFilesystem: true,
           capabilities: { drop: ["ALL"] },
         },
-        resources: { requests: { cpu: expect.anything(), memory: expect.anything() }, limits: {} },
+        resources: {
+          requests: { cpu: expect.anything(), memory: expect.anything() },
+          limits: { memory: expect.anything() },
+        },
         startupProbe: {},
         livenessProbe: {},
       });
