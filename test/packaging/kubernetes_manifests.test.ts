@@ -19,8 +19,7 @@ const STORE = "store-and-compute.yaml";
 function parsed({ command, args }: IContainer) {
   const complaints: string[] = [];
   const output = { out: () => undefined, err: (text: string) => void complaints.push(text) };
-  // The one flag that the table does not have yet.
-  const words = (args ?? []).filter((word) => !word.startsWith("--ensure-timeline="));
+  const words = args ?? [];
   const result =
     command?.[0] === "neon-store" ? parseNeonStoreArguments(words, output) : parseComputeCtlArguments(words, output);
   return { ...result, complaints };
