@@ -1,8 +1,11 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { errorChain } from "../errors/coded_error.ts";
+import { lastAssignment } from "../pgdata/conf_line.ts";
+import { socketDirectoriesOf } from "../pgdata/socket_directories.ts";
 import { writePostmasterRecord } from "../postgres/leftover.ts";
 import { type Postmaster, startPostmaster } from "../postgres/postmaster.ts";
 import { unexpectedExit, waitUntilReady } from "../postgres/readiness.ts";
+import { removeStaleLocks } from "../postgres/stale_locks.ts";
 import type { Connect } from "../reconcile/session.ts";
 import type { ComputeCtlConfig } from "../spec/compute_ctl_config.ts";
 import type { ResolvedSpec } from "../spec/resolved_spec.ts";
@@ -63,6 +66,7 @@ export async function startCompute(context: StartContext): Promise<Postmaster> {
   const spawned = performance.now();
   const postmaster = await stages.run(log, "start_postgres", async (inner) => {
     signal.throwIfAborted();
+    await clearSockets(conf, options.pgdata, inner);
     const started = await startPostmaster({
       installation: machine.installation,
       pgdata: options.pgdata,
@@ -89,6 +93,16 @@ export async function startCompute(context: StartContext): Promise<Postmaster> {
   });
   startup.config_ms = Math.round(performance.now() - ready);
   return postmaster;
+}
+
+/**
+ * A container that was killed comes back with its file system and few, low pids: the lock file of the Postgres of then may
+ * name one of our processes of now, and Postgres would not start.
+ */
+async function clearSockets(conf: string, pgdata: string, log: Logger): Promise<void> {
+  const port = Number(lastAssignment(conf, "port") ?? 5432);
+  for (const file of await removeStaleLocks({ pgdata, port, socketDirectories: socketDirectoriesOf(conf) }))
+    log.info("removed the lock file of a server that is gone", { file });
 }
 
 /**

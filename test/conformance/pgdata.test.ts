@@ -3,8 +3,9 @@ import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import pg from "pg";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { runOn, startOn } from "../support/compute_on.ts";
+import { freePort } from "../support/free_port.ts";
 import { runAs } from "../support/postgres.ts";
 import { isAlive, processesIn } from "../support/processes.ts";
 import { useStore } from "../support/store.ts";
@@ -116,6 +117,24 @@ test("lifecycle.md case 70: kill -9, and a new start on the same PGDATA: the old
   if (survived) expect(second.output).toContain(String(old));
   await second.stop();
   expect(await processesIn(pgdata)).toEqual([]);
+});
+
+test("the lock file of a socket that names a process of now, as after the death of a container, keeps nobody from starting", async () => {
+  await using directory = await place();
+  const port = await freePort();
+  const socket = join(directory.path, `.s.PGSQL.${port}`);
+  // Postgres does not believe in processes of other users.
+  const identity = runAs === undefined ? {} : { uid: runAs.uid, gid: runAs.gid };
+  const other = execa("sleep", ["1000"], { ...identity, reject: false });
+  onTestFinished(() => void other.kill());
+  await writeFile(`${socket}.lock`, `${other.pid}\n/gone\n1\n${port}\n${directory.path}\n`);
+  await writeFile(socket, "");
+  await chmod(directory.path, 0o1777);
+  await using compute = await runOn(await store().timeline(), {
+    postgresPort: port,
+    settings: { unix_socket_directories: directory.path },
+  });
+  expect(await compute.query("SELECT 1")).toBe(1);
 });
 
 test("a PGDATA on which another compute runs is refused, and that one runs on", async () => {
