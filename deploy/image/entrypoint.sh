@@ -74,7 +74,7 @@ fi
 
 # Started by variables alone, what is missing is said in their names.
 if [ $# -eq 0 ]; then
-  PGDATA=${PGDATA:-/var/db/postgres/compute/pgdata}
+  PGDATA=${PGDATA:-/var/db/postgres/compute}
   [ -n "${COMPUTE_ID:-}" ] || fail "COMPUTE_ID is not set"
   [ -n "${CONNSTR:-}" ] || fail "CONNSTR is not set, such as postgresql://cloud_admin@localhost:5432/postgres"
   [ -n "$sources" ] || fail "none of SPEC_FILE, SPEC_JSON and CONTROL_PLANE_URI is set"

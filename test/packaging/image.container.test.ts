@@ -6,17 +6,17 @@ import { promisify } from "node:util";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { freePort } from "../support/free_port.ts";
-import { debianImage, nodeImage } from "./support/base_images.ts";
-import { buildImage, Container, type ContainerOptions, IMAGES, podman } from "./support/containers.ts";
+import { DEBIAN_IMAGE } from "./support/base_images.ts";
+import { Container, type ContainerOptions, IMAGES, podman, podmanEnvironment } from "./support/containers.ts";
+import { buildStockImage, STOCK_IMAGE } from "./support/our_images.ts";
 import { CACHE } from "./support/rootfs.ts";
 
-const IMAGE = `${IMAGES}/stock`;
+const IMAGE = STOCK_IMAGE;
 const PASSWORD = "not loopback";
 
 beforeAll(async () => {
-  const args = { NODE_IMAGE: await nodeImage(), DEBIAN_IMAGE: await debianImage(), VERSION: "1.2.3" };
-  await buildImage({ tag: IMAGE, target: "stock", args });
-  const [size, base] = await Promise.all([IMAGE, args.DEBIAN_IMAGE].map(sizeOf));
+  await buildStockImage();
+  const [size, base] = await Promise.all([IMAGE, DEBIAN_IMAGE].map(sizeOf));
   console.log(`the stock image has ${size} MB, ${(size ?? 0) - (base ?? 0)} MB more than its base`);
 });
 
@@ -176,7 +176,7 @@ describe("compute_ctl in the image", () => {
     await compute.says("compute start finished", 2);
     expect(await query(postgres, "SELECT count(*)::int FROM kept")).toBe(1);
     // As a virtual machine's hook does it.
-    await compute.exec("pg_ctl", "stop", "-D", "/var/db/postgres/compute/pgdata", "-m", "fast");
+    await compute.exec("pg_ctl", "stop", "-D", "/var/db/postgres/compute", "-m", "fast");
     expect(await compute.exitCode()).toBe(0);
     expect(await store.stop()).toBe(0);
   });
@@ -189,6 +189,7 @@ describe("compute_ctl in the image", () => {
 });
 
 test("the image says who and what it is", async () => {
+  const { version } = JSON.parse(await readFile("package.json", "utf8")) as { version: string };
   const config = JSON.parse(await podman("image", "inspect", "--format", "{{json .Config}}", IMAGE)) as {
     User: string;
     StopSignal: string;
@@ -202,7 +203,7 @@ test("the image says who and what it is", async () => {
   expect(Object.keys(config.ExposedPorts).sort()).toEqual(["3080/tcp", "55432/tcp", "55433/tcp"]);
   expect(config.Labels).toMatchObject({
     "org.opencontainers.image.title": "neon-local",
-    "org.opencontainers.image.version": "1.2.3",
+    "org.opencontainers.image.version": version,
     "org.opencontainers.image.licenses": expect.stringContaining("Apache-2.0") as string,
   });
   const health = await podman("image", "inspect", "--format", "{{json .HealthCheck}}", IMAGE);
@@ -211,8 +212,7 @@ test("the image says who and what it is", async () => {
 
 test("PostgreSQL may come from the distribution instead", async () => {
   const tag = `${IMAGES}/stock-debian`;
-  const args = { NODE_IMAGE: await nodeImage(), DEBIAN_IMAGE: await debianImage(), POSTGRES_FROM: "debian" };
-  await buildImage({ tag, target: "stock", args });
+  await buildStockImage({ tag, args: { POSTGRES_FROM: "debian" } });
   const { container, port } = await serve({ image: tag, flags: ["--user", "12345:0"] });
   await using _container = container;
   expect(await query(port, "SHOW server_version")).toMatch(/^15\..*Debian/);
@@ -239,7 +239,6 @@ describe("compose.yaml", () => {
 
   test("a storage and a compute come up, keep what was committed when both are killed, and go down", async () => {
     const { directory, postgres } = await prepare();
-    const { podmanEnvironment } = await import("./support/containers.ts");
     const env = { ...process.env, ...(await podmanEnvironment()) };
     const compose = async (...words: string[]) =>
       await promisify(execFile)("podman-compose", words, { cwd: directory, env });
