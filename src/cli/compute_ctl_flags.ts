@@ -165,6 +165,15 @@ export const COMPUTE_CTL_ENVIRONMENT: readonly { readonly name: string; readonly
     name: "NEON_LOCAL_SUPERVISOR_FD",
     meaning: "number of an inherited pipe; its end of file means that our starter died: stop",
   },
+  {
+    name: "NOTIFY_SOCKET",
+    meaning:
+      "set by a service manager (`Type=notify`): told through `systemd-notify` that the compute runs, is stopping, or why it failed; not passed on",
+  },
+  {
+    name: "WATCHDOG_USEC",
+    meaning: "set by a service manager (`WatchdogSec=`): it gets a sign of life twice in that time; not passed on",
+  },
   { name: "AUTOSCALING", meaning: "set at all: run Postgres through cgexec in the `--cgroup` control group" },
   { name: "INSTANCE_ID", meaning: "with `--lakebase-mode true`: the instance's id; switches authorization off" },
 ];

@@ -1,7 +1,8 @@
 import { CodedError, errorChain } from "../errors/coded_error.ts";
-import { watchSupervisor } from "../node/supervisor.ts";
 import { choosePostgresUser, describeRunAs } from "../postgres/run_as.ts";
 import { type StoreServer, startStoreServer } from "../store/server.ts";
+import { findServiceManager } from "../supervision/find_service_manager.ts";
+import { watchSupervisor } from "../supervision/starter_pipe.ts";
 import { createLogger } from "../telemetry/log.ts";
 import { parseLogFilter } from "../telemetry/log_level.ts";
 import { parseNeonStoreArguments } from "./neon_store_arguments.ts";
@@ -26,6 +27,8 @@ export async function neonStore(argv: readonly string[]): Promise<number> {
   }
   const { env } = process;
   const log = createLogger({ level: parseLogFilter(env.RUST_LOG), write: (line) => process.stderr.write(line) });
+  // Before any child could inherit its variables.
+  const manager = findServiceManager(env, (message) => log.warn(message));
   let server: StoreServer | undefined;
   try {
     const { promise: told, resolve: tell } = Promise.withResolvers<string>();
@@ -44,14 +47,18 @@ export async function neonStore(argv: readonly string[]): Promise<number> {
     if (runAs) log.info(describeRunAs(runAs));
     server = await startStoreServer({ ...storeOptions(flags, env, runAs), log });
     log.info("ready");
+    (await manager)?.ready("ready");
     const reason = await Promise.race([told, server.failure]);
     if (typeof reason !== "string") log.error(errorChain(reason));
     else log.info("stopping", { reason });
+    (await manager)?.stopping("stopping");
     await server.stop(GRACE_MS);
     return typeof reason === "string" ? 0 : 1;
   } catch (error) {
     log.error(errorChain(error));
     return error instanceof CodedError ? error.exitCode : 1;
+  } finally {
+    await (await manager)?.close();
   }
 }
 

@@ -1,6 +1,8 @@
 import { CodedError, errorChain } from "../errors/coded_error.ts";
 import type { PostgresMajor } from "../postgres/installation.ts";
 import { describeRunAs } from "../postgres/run_as.ts";
+import { findServiceManager } from "../supervision/find_service_manager.ts";
+import type { ServiceManager } from "../supervision/service_manager.ts";
 import { chooseStateDirectory } from "./choose_state_directory.ts";
 import { chooseServiceUser } from "./postgres_user.ts";
 import { Service } from "./service.ts";
@@ -39,6 +41,22 @@ export interface ServeOptions {
 export async function serve(options: ServeOptions): Promise<number> {
   const began = performance.now();
   const say = (line: string): void => options.err(`${line}\n`);
+  // Before any child could inherit its variables.
+  const manager = await findServiceManager(options.env, say);
+  try {
+    return await serveUntilStopped(options, { began, say, manager });
+  } finally {
+    await manager?.close();
+  }
+}
+
+interface Surroundings {
+  readonly began: number;
+  readonly say: (line: string) => void;
+  readonly manager: ServiceManager | undefined;
+}
+
+async function serveUntilStopped(options: ServeOptions, { began, say, manager }: Surroundings): Promise<number> {
   const { path, notes } = await chooseStateDirectory(options);
   for (const note of notes) say(note);
   const user = await chooseServiceUser({ ...options, name: options.user, directory: path });
@@ -49,11 +67,13 @@ export async function serve(options: ServeOptions): Promise<number> {
   try {
     const running = await service.start(options.stop);
     options.out(formatSummary({ ...running, startedInMs: performance.now() - began }));
+    manager?.ready(`PostgreSQL ${running.version} at ${running.connectionString}`);
     await aborted(options.stop);
   } catch (error) {
     // Being stopped while starting is no failure.
     if (!options.stop.aborted) failure = error;
   }
+  manager?.stopping("stopping");
   const problems = await service.stop(options.force);
   if (failure !== undefined) throw failure;
   if (problems.length === 0) return 0;

@@ -25,6 +25,7 @@ import type { CertificateRenewal } from "./background.ts";
 import { type ComputeActions, ComputeNode } from "./compute_node.ts";
 import type { ComputeOptions } from "./compute_options.ts";
 import { createParts, type SharedParts } from "./compute_parts.ts";
+import type { ComputeState } from "./compute_state.ts";
 import { loadConfig } from "./load_config.ts";
 import { inspectMachine, type Machine } from "./machine.ts";
 import { createNeonDriver } from "./neon_driver.ts";
@@ -91,6 +92,11 @@ export class LifeCycle {
     const attachment =
       lakebaseMode && env.INSTANCE_ID !== undefined ? { computeId, instanceId: env.INSTANCE_ID } : undefined;
     this.#node = new ComputeNode(log, this.#metrics, this.#startup, attachment);
+  }
+
+  /** Where the compute stands, for who follows it from outside. */
+  get state(): ComputeState {
+    return this.#node.state;
   }
 
   async run(): Promise<number> {
