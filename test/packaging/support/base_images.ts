@@ -16,7 +16,7 @@ export const COMPUTE_IMAGE = `${IMAGES}/compute-node`;
 
 export async function debianImage(): Promise<string> {
   if (await exists(DEBIAN_IMAGE)) return DEBIAN_IMAGE;
-  const rootfs = await debianRootfs();
+  const rootfs = await debianRootfs(["ca-certificates"]);
   const tar = execa("tar", ["-C", rootfs, "-c", "."], { encoding: "buffer", stdout: "pipe", buffer: false });
   await tar.pipe("podman", ["import", "-", DEBIAN_IMAGE], { env: await podmanEnvironment() });
   return DEBIAN_IMAGE;
@@ -28,6 +28,10 @@ export async function nodeImage(): Promise<string> {
   const root = join(context, "root/usr/local");
   await mkdir(join(root, "bin"), { recursive: true });
   await cp(process.execPath, join(root, "bin/node"));
+  // The registry's certificate may be one that only this machine knows.
+  const certificates = join(context, "root/etc/ssl/certs");
+  await mkdir(certificates, { recursive: true });
+  await cp("/etc/ssl/certs/ca-certificates.crt", join(certificates, "ca-certificates.crt"), { dereference: true });
   const npm = await execa("npm", ["root", "--global"], {
     env: { PATH: "/usr/local/bin:/usr/bin:/bin" },
     extendEnv: false,
@@ -57,6 +61,7 @@ export async function computeImage(): Promise<string> {
   await writeFile(
     join(context, "Dockerfile"),
     `FROM ${await debianImage()}
+RUN apt-get update && apt-get install -y --no-install-recommends curl jq netcat-openbsd
 RUN useradd --uid 1000 --home-dir /var/db/postgres --create-home postgres \\
  && install -d -o postgres -g postgres -m 0750 /var/db/postgres/compute /var/db/postgres/pgbouncer \\
  && install -d -o postgres -g postgres /var/db/postgres/specs /var/db/postgres/configs /etc/local_proxy \\
