@@ -1,6 +1,6 @@
 # Two images:
 #   docker build --target stock -t neon-local .          Node.js, the programs and a stock PostgreSQL
-#   docker build --target neon --build-arg COMPUTE_IMAGE=neondatabase/compute-node-v17 -t compute-node .
+#   docker build --target neon --build-arg COMPUTE_IMAGE=neondatabase/compute-node-v17 -t neon-local-compute .
 #                                                         a Neon compute image with this compute_ctl in place of its own
 # Build arguments are listed in docs/operating.md.
 ARG NODE_IMAGE=docker.io/library/node:24-bookworm-slim

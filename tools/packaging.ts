@@ -11,7 +11,7 @@ import { parseArgs } from "node:util";
 import { searchPath } from "../src/postgres/installation.ts";
 import { IMAGES } from "../test/packaging/support/containers.ts";
 
-/** Debian's packages, each with a file that tells whether it is there. */
+/** Debian's packages, each with a program that tells whether it is there. */
 const PACKAGES: Readonly<Record<string, string>> = {
   podman: "podman",
   buildah: "buildah",
@@ -21,7 +21,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   shellcheck: "shellcheck",
   "systemd-container": "systemd-nspawn",
   "dnsmasq-base": "dnsmasq",
-  "golang-github-containernetworking-plugin-dnsname": "/usr/lib/cni/dnsname",
+  "golang-github-containernetworking-plugin-dnsname": "dnsname",
 };
 const INSTALL_LIMIT_MS = 5 * 60_000;
 
@@ -29,7 +29,10 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { install: { type: "boolean" }, "where-possible": { type: "boolean" } },
 });
-const env: NodeJS.ProcessEnv = { ...process.env, PATH: `${process.env.PATH}${delimiter}/usr/sbin${delimiter}/sbin` };
+const env: NodeJS.ProcessEnv = {
+  ...process.env,
+  PATH: [process.env.PATH, "/usr/sbin", "/sbin", "/usr/lib/cni"].join(delimiter),
+};
 const obstacle = await findObstacle();
 if (obstacle === undefined) process.exitCode = runTests();
 else {

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { Lsn } from "../wire/lsn.ts";
 import { tryParseLsn } from "../wire/lsn.ts";
 import { chunkIdPattern } from "./chunk.ts";

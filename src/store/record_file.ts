@@ -1,5 +1,5 @@
 import { open, readFile } from "node:fs/promises";
-import { z } from "zod";
+import * as z from "zod";
 import { replaceFile } from "../disk/atomic_file.ts";
 import { errorCode } from "../errors/coded_error.ts";
 import { encodeRecord, recordChecksum, STORE_FORMAT } from "./record_text.ts";

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, readdir, rm } from "node:fs/promises";
-import { z } from "zod";
+import * as z from "zod";
 import { syncDirectory } from "../disk/atomic_file.ts";
 import { errorChain } from "../errors/coded_error.ts";
 import type { StoreLayout } from "./layout.ts";

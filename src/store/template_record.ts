@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { chunkIdPattern } from "./chunk.ts";
 import { imageSchema, lsnText } from "./image.ts";
 

@@ -1,5 +1,5 @@
 import type { Context } from "hono";
-import { z } from "zod";
+import * as z from "zod";
 import { SUPPORTED_MAJORS } from "../../postgres/supported_majors.ts";
 import { tryParseLsn } from "../../wire/lsn.ts";
 import { parseId, parseTenantShardId } from "../ids.ts";
