@@ -10,7 +10,7 @@ import { CACHE, debianRootfs } from "./rootfs.ts";
  * cannot reach it. They are made once.
  */
 export const DEBIAN_IMAGE = `${IMAGES}/debian`;
-export const NODE_IMAGE = `${IMAGES}/node`;
+const NODE_IMAGE = `${IMAGES}/node`;
 /** With the paths, the user and the entry point of a Neon compute image, and a stock PostgreSQL (contract: lifecycle.md 20.1). */
 export const COMPUTE_IMAGE = `${IMAGES}/compute-node`;
 
