@@ -57,6 +57,8 @@ export interface BaseBackupOptions {
   /** Undefined: the end of the WAL at this moment. */
   readonly lsn: Lsn | undefined;
   readonly gzip: boolean;
+  /** For a standby: a replica, or a read-only server at the LSN. */
+  readonly replica: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -179,11 +181,12 @@ export class Store {
     options: BaseBackupOptions,
     use: (backup: BaseBackup, lsn: Lsn) => Promise<void>,
   ): Promise<void> {
-    const { timeline, gzip } = options;
+    const { timeline, gzip, replica } = options;
     await timeline.whileReadable(async () => {
       const signal = AbortSignal.any([options.signal, this.#stop.signal]);
       const lsn = await timeline.resolveLsn(options.lsn, this.#options.waitLsnTimeoutMs ?? WAIT_LSN_TIMEOUT_MS, signal);
-      const backup = await openBaseBackup({ timeline, chunks: this.#chunks, lsn, gzip, now: this.#options.now() });
+      const request = { timeline, chunks: this.#chunks, lsn, gzip, replica, now: this.#options.now() };
+      const backup = await openBaseBackup(request);
       try {
         await use(backup, lsn);
       } finally {

@@ -6,6 +6,8 @@ const CONTROL_FILE_SIZE = 8192;
 
 /** `state` of a cluster that was stopped cleanly. */
 export const CONTROL_STATE_SHUT_DOWN = 1;
+/** `state` of a server that runs, or was killed: recovery replays all WAL that it finds. */
+export const CONTROL_STATE_IN_PRODUCTION = 6;
 
 /** What this project reads from `global/pg_control` (contract: storage-protocols.md 2.3). */
 export interface ControlFile {

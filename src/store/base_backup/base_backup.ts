@@ -1,11 +1,12 @@
+import { CONTROL_STATE_IN_PRODUCTION, patchControlFile } from "../../wire/control_file.ts";
 import type { Lsn } from "../../wire/lsn.ts";
 import { TAR_END, tarHeader, tarPadding } from "../../wire/tar.ts";
 import type { ChunkStore } from "../chunk_store.ts";
-import { lsnOf } from "../image.ts";
+import { type Image, lsnOf } from "../image.ts";
 import type { Timeline } from "../timeline.ts";
 import { WalReader } from "../wal_reader.ts";
 import { type ArchiveForm, gzipArchive, plainArchive, type TarPiece } from "./archive.ts";
-import { type BackupMember, backupMembers } from "./members.ts";
+import { type BackupMember, backupMembers, CONTROL_FILE } from "./members.ts";
 import { joined, orderedMap } from "./ordered.ts";
 import { walPieces } from "./wal_pieces.ts";
 
@@ -27,6 +28,8 @@ export interface BaseBackupRequest {
   /** As resolved by {@link Timeline.resolveLsn}. */
   readonly lsn: Lsn;
   readonly gzip: boolean;
+  /** For a standby, which must be started in another way. */
+  readonly replica: boolean;
   /** Milliseconds since 1970. */
   readonly now: number;
 }
@@ -37,7 +40,8 @@ export async function openBaseBackup(request: BaseBackupRequest): Promise<BaseBa
   const image = await timeline.imageFor(lsn);
   await timeline.checkWal(lsnOf(image.redo));
   const reader = new WalReader(timeline.spans);
-  const members = backupMembers({ image, lsn, mtime: Math.floor(request.now / 1000) });
+  const standbyControlFile = request.replica ? await runningControlFile(image, request.chunks) : undefined;
+  const members = backupMembers({ image, lsn, mtime: Math.floor(request.now / 1000), standbyControlFile });
   const form = request.gzip ? gzipArchive : plainArchive;
   const data = archive(members, form, request, reader);
   const close = async (): Promise<void> => {
@@ -45,6 +49,13 @@ export async function openBaseBackup(request: BaseBackupRequest): Promise<BaseBa
     await reader.close();
   };
   return { data, close };
+}
+
+/** The image's `pg_control`, as if its server had never been stopped. */
+async function runningControlFile(image: Image, chunks: ChunkStore): Promise<Buffer> {
+  const stored = image.files.find(({ path }) => path === CONTROL_FILE);
+  const content = await Promise.all((stored?.chunks ?? []).map((id) => chunks.content(id)));
+  return patchControlFile(Buffer.concat(content), { state: CONTROL_STATE_IN_PRODUCTION });
 }
 
 async function* archive(

@@ -23,9 +23,11 @@ export interface BackupPlan {
   readonly lsn: Lsn;
   /** Seconds since 1970, the time of every member. */
   readonly mtime: number;
+  /** For a standby: `pg_control` as of a server that was running. Undefined: for a primary. */
+  readonly standbyControlFile?: Buffer | undefined;
 }
 
-const CONTROL_FILE = "global/pg_control";
+export const CONTROL_FILE = "global/pg_control";
 
 /** In the contract's order (contract: storage-protocols.md 2.2). */
 const DIRECTORIES = [
@@ -68,8 +70,12 @@ host    replication     all             ::1/128                 trust
  * timeline: the label makes recovery start at the image's redo position whatever `pg_control` says (an image of a stopped
  * server would ignore newer WAL), and the last segment ends in zeros and has its full size (a short one loses its last
  * page). Both losses are silent (contract: stock-postgres.md 3b, 3c).
+ *
+ * A standby gets no label: it would take the first shutdown checkpoint of the WAL, which every start of a primary writes, for
+ * the cancellation of the backup, and panic. Its `pg_control` says that the server was running; then it replays all WAL
+ * that it has as after a crash, is consistent at `lsn`, and only then goes on as a standby.
  */
-export function backupMembers({ image, lsn, mtime }: BackupPlan): BackupMember[] {
+export function backupMembers({ image, lsn, mtime, standbyControlFile }: BackupPlan): BackupMember[] {
   const directory = (path: string): BackupMember => ({
     entry: { path, type: "directory", size: 0, mode: 0o755, mtime, linkName: "" },
   });
@@ -82,6 +88,10 @@ export function backupMembers({ image, lsn, mtime }: BackupPlan): BackupMember[]
     return file(path, bytes.length, { from: "memory", bytes });
   };
   const stored = image.files.map(({ path, size, mode, chunks }) => file(path, size, { from: "chunks", chunks }, mode));
+  const control =
+    standbyControlFile === undefined
+      ? undefined
+      : file(CONTROL_FILE, standbyControlFile.length, { from: "memory", bytes: standbyControlFile });
   const isControlFile = (member: BackupMember): boolean => member.entry.path === CONTROL_FILE;
   return [
     ...allDirectories(image).map(directory),
@@ -89,9 +99,9 @@ export function backupMembers({ image, lsn, mtime }: BackupPlan): BackupMember[]
     text("pg_ident.conf", ""),
     text("postgresql.auto.conf", ""),
     ...stored.filter((member) => !isControlFile(member)),
-    text("backup_label", label(image)),
+    ...(control ? [] : [text("backup_label", label(image))]),
     // Near the end, so that a torn backup cannot start.
-    ...stored.filter(isControlFile),
+    ...(control ? [control] : stored.filter(isControlFile)),
     ...segmentsOf(image, lsn).map((segment) =>
       file(`pg_wal/${walSegmentName(segment)}`, WAL_SEGMENT_SIZE, { from: "wal", segment, cut: lsn }),
     ),

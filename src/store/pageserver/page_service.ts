@@ -99,7 +99,7 @@ export class PageService {
     call.on("cancelled", () => gone.abort(new CodedError("cancelled", "the client cancelled the call")));
     try {
       const timeline = await this.#timeline(call.metadata, "base backup");
-      const { lsn, compression } = call.request;
+      const { lsn, compression, replica } = call.request;
       if (compression !== BASE_BACKUP_COMPRESSION.none && compression !== BASE_BACKUP_COMPRESSION.gzip)
         throw new StoreError("bad_request", `invalid base backup compression ${compression}`);
       await this.#options.store.withBaseBackup(
@@ -107,6 +107,7 @@ export class PageService {
           timeline,
           lsn: lsn === 0n ? undefined : lsn,
           gzip: compression === BASE_BACKUP_COMPRESSION.gzip,
+          replica,
           signal: AbortSignal.any([gone.signal, this.#cut.signal]),
         },
         async ({ data }) => {

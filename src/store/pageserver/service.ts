@@ -63,9 +63,10 @@ class PageserverHandler implements LibpqHandler {
   async #backup(command: Backup): Promise<void> {
     const { send, signal } = this.#session;
     const timeline = this.#timeline(command.tenantId, command.timelineId);
-    const gzip = command.name === "basebackup" && command.gzip;
+    const { gzip, replica } = command.name === "basebackup" ? command : { gzip: false, replica: false };
+    const request = { timeline, lsn: command.lsn, gzip, replica, signal };
     try {
-      await this.#store.withBaseBackup({ timeline, lsn: command.lsn, gzip, signal }, async (backup, lsn) => {
+      await this.#store.withBaseBackup(request, async (backup, lsn) => {
         if (command.name === "fullbackup") await checkPrevious(timeline, lsn, command.previousLsn);
         await send(encodeCopyOutResponse());
         for await (const data of backup.data) await send(encodeCopyDataHeader(data.length), data);
