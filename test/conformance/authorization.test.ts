@@ -21,7 +21,7 @@ async function ask(authorization?: string): Promise<{ status: number; error: str
   return { status: response.status, error, id: response.headers.get("x-request-id") };
 }
 
-test("http-api.md case 1: no token is 400, with a request id", async () => {
+test("neon-local.md case 59, http-api.md case 1: no token is 400, with a request id", async () => {
   for (const header of [undefined, "", "Basic abc", "Bearer", "Bearer "])
     expect(await ask(header)).toEqual({
       status: 400,
@@ -34,10 +34,10 @@ describe("claims", () => {
   test.each<[string, object, number, string | null]>([
     ["http-api.md case 2: none", {}, 403, "missing compute_id in authorization token claims"],
     ["http-api.md case 3: this compute", { compute_id: "c1" }, 200, null],
-    ["http-api.md case 3: this compute, the rest null", { compute_id: "c1", scope: null, aud: null }, 200, null],
-    ["http-api.md case 3: another", { compute_id: "c2" }, 403, "invalid compute ID in authorization token claims"],
+    ["neon-local.md case 59, http-api.md case 3: this compute, the rest null", { compute_id: "c1", scope: null, aud: null }, 200, null],
+    ["neon-local.md case 59, http-api.md case 3: another", { compute_id: "c2" }, 403, "invalid compute ID in authorization token claims"],
     ["http-api.md case 4: an admin", { scope: ADMIN, aud: ["compute"] }, 200, null],
-    ["http-api.md case 4: no audience", { scope: ADMIN }, 401, "missing audience in authorization token claims"],
+    ["neon-local.md case 59, http-api.md case 4: no audience", { scope: ADMIN }, 401, "missing audience in authorization token claims"],
     [
       "http-api.md case 4: another audience",
       { scope: ADMIN, aud: ["other"] },
@@ -53,7 +53,7 @@ describe("claims", () => {
   });
 });
 
-test("http-api.md case 5: signatures that prove nothing are 401", async () => {
+test("neon-local.md case 59, http-api.md case 5: signatures that prove nothing are 401", async () => {
   const foreign = await tokenMaker().sign({ compute_id: "c1" });
   const [, payload = ""] = foreign.split(".");
   const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString("base64url");

@@ -348,7 +348,7 @@ describe("a running primary", () => {
     await compute.configure(specAt(compute, storage));
   });
 
-  test("http-api.md case 48, lifecycle.md case 63: a refresh that cannot be worked off refuses the rest", async () => {
+  test("neon-local.md case 58, http-api.md case 48, lifecycle.md case 63: a refresh that cannot be worked off refuses the rest", async () => {
     const file = join(compute.directory, "config.json");
     await rename(file, `${file}.away`);
     expect(await answerOf(await postInternal(compute, "/refresh_configuration"))).toEqual([200, null]);

@@ -53,7 +53,7 @@ describe.skipIf(obstacle !== undefined)("the stock image", () => {
   }
 
   describe("the image without any argument", () => {
-    test("answers over the published port, stops in order with exit code 0, and keeps its data, killed or stopped", async () => {
+    test("neon-local.md case 63: answers over the published port, stops in order with exit code 0, and keeps its data, killed or stopped", async () => {
       const { container, port } = await serve();
       await using _container = container;
       expect(await query(port, "SELECT 1")).toBe(1);

@@ -14,7 +14,7 @@ import { freePort } from "./free_port.ts";
 import { scratchRoot, temporaryDirectory } from "./temp_directory.ts";
 
 /** The program under test: `COMPUTE_CTL`, or our own build. */
-function computeCtlProgram(): { file: string; argv: readonly string[] } {
+export function computeCtlProgram(): { file: string; argv: readonly string[] } {
   const path = resolve(process.env.COMPUTE_CTL ?? "dist/compute_ctl.js");
   if (!existsSync(path)) throw new Error(`${path} does not exist: run npm run build first`);
   return path.endsWith(".js") ? { file: process.execPath, argv: [path] } : { file: path, argv: [] };
