@@ -34,10 +34,25 @@ describe("claims", () => {
   test.each<[string, object, number, string | null]>([
     ["http-api.md case 2: none", {}, 403, "missing compute_id in authorization token claims"],
     ["http-api.md case 3: this compute", { compute_id: "c1" }, 200, null],
-    ["neon-local.md case 59, http-api.md case 3: this compute, the rest null", { compute_id: "c1", scope: null, aud: null }, 200, null],
-    ["neon-local.md case 59, http-api.md case 3: another", { compute_id: "c2" }, 403, "invalid compute ID in authorization token claims"],
+    [
+      "neon-local.md case 59, http-api.md case 3: this compute, the rest null",
+      { compute_id: "c1", scope: null, aud: null },
+      200,
+      null,
+    ],
+    [
+      "neon-local.md case 59, http-api.md case 3: another",
+      { compute_id: "c2" },
+      403,
+      "invalid compute ID in authorization token claims",
+    ],
     ["http-api.md case 4: an admin", { scope: ADMIN, aud: ["compute"] }, 200, null],
-    ["neon-local.md case 59, http-api.md case 4: no audience", { scope: ADMIN }, 401, "missing audience in authorization token claims"],
+    [
+      "neon-local.md case 59, http-api.md case 4: no audience",
+      { scope: ADMIN },
+      401,
+      "missing audience in authorization token claims",
+    ],
     [
       "http-api.md case 4: another audience",
       { scope: ADMIN, aud: ["other"] },
