@@ -30,11 +30,13 @@ export async function neonStore(argv: readonly string[]): Promise<number> {
   // Before any child could inherit its variables.
   const manager = findServiceManager(env, (message) => log.warn(message));
   let server: StoreServer | undefined;
+  const toldToStop = new AbortController();
   try {
     const { promise: told, resolve: tell } = Promise.withResolvers<string>();
     // From the beginning: who stops us while we start must not leave anything behind.
     const stop = (reason: string): void => {
       tell(reason);
+      toldToStop.abort(new CodedError("told_to_stop", reason));
       void server?.stop(hurry ? 0 : GRACE_MS);
       hurry = true;
     };
@@ -45,7 +47,7 @@ export async function neonStore(argv: readonly string[]): Promise<number> {
     const { flags } = command;
     const runAs = await choosePostgresUser({ uid: process.geteuid?.() ?? -1, name: flags.user, env });
     if (runAs) log.info(describeRunAs(runAs));
-    server = await startStoreServer({ ...storeOptions(flags, env, runAs), log });
+    server = await startStoreServer({ ...storeOptions(flags, env, runAs), log, signal: toldToStop.signal });
     log.info("ready");
     (await manager)?.ready("ready");
     const reason = await Promise.race([told, server.failure]);
@@ -55,6 +57,10 @@ export async function neonStore(argv: readonly string[]): Promise<number> {
     await server.stop(GRACE_MS);
     return typeof reason === "string" ? 0 : 1;
   } catch (error) {
+    if (toldToStop.signal.aborted) {
+      log.info("stopping, although not ready yet", { reason: errorChain(toldToStop.signal.reason) });
+      return 0;
+    }
     log.error(errorChain(error));
     return error instanceof CodedError ? error.exitCode : 1;
   } finally {

@@ -13,7 +13,7 @@ export function storeOptions(
   flags: NeonStoreFlags,
   env: NodeJS.ProcessEnv,
   runAs: RunAs | undefined,
-): Omit<StoreServerOptions, "log"> {
+): Omit<StoreServerOptions, "log" | "signal"> {
   return {
     dir: resolve(flags.dir),
     addresses: {

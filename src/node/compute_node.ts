@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { CodedError } from "../errors/coded_error.ts";
+import { orAborted } from "../errors/or_aborted.ts";
 import type {
   ComputeApi,
   ComputeEvent,
@@ -23,7 +24,6 @@ import { ComputeState, InvalidStatusError } from "./compute_state.ts";
 import { Configurator, type ReconfigurationActions } from "./configurator.ts";
 import { EventLog } from "./event_log.ts";
 import { JobQueue } from "./job_queue.ts";
-import { orAborted } from "./or_aborted.ts";
 import { PageserverChanges } from "./pageserver_changes.ts";
 import { Promotion, requirePromotable } from "./promotion.ts";
 import { reconcileReport } from "./reconcile_report.ts";

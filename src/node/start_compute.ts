@@ -1,5 +1,7 @@
+import { resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { errorChain } from "../errors/coded_error.ts";
+import { orAborted } from "../errors/or_aborted.ts";
 import { lastAssignment } from "../pgdata/conf_line.ts";
 import { socketDirectoriesOf } from "../pgdata/socket_directories.ts";
 import { writePostmasterRecord } from "../postgres/leftover.ts";
@@ -18,7 +20,6 @@ import { type CatalogWork, flushedLsn, reconcileCatalog } from "./catalog_work.t
 import type { ComputeOptions } from "./compute_options.ts";
 import { holdBackSubscriptions } from "./inherited_subscriptions.ts";
 import type { Machine } from "./machine.ts";
-import { orAborted } from "./or_aborted.ts";
 import { preparePgdata } from "./prepare_pgdata.ts";
 import { strategyOf } from "./render_conf.ts";
 import type { ServerDriver } from "./server_driver.ts";
@@ -101,7 +102,11 @@ export async function startCompute(context: StartContext): Promise<Postmaster> {
  */
 async function clearSockets(conf: string, pgdata: string, log: Logger): Promise<void> {
   const port = Number(lastAssignment(conf, "port") ?? 5432);
-  for (const file of await removeStaleLocks({ pgdata, port, socketDirectories: socketDirectoriesOf(conf) }))
+  for (const file of await removeStaleLocks({
+    pgdata: resolve(pgdata),
+    port,
+    socketDirectories: socketDirectoriesOf(conf),
+  }))
     log.info("removed the lock file of a server that is gone", { file });
 }
 

@@ -5,7 +5,9 @@ import { readProcess } from "./process_identity.ts";
 /**
  * Removes `postmaster.pid` and the socket lock files (`.s.PGSQL.<port>.lock`, with its socket) of a server that is gone.
  * Postgres takes a lock file for valid as long as its pid exists, and a zombie's pid, or one that another program has got,
- * does (contract: stock-postgres.md, trap 9). Files of a running server stay.
+ * does (contract: stock-postgres.md, trap 9). Files of a running server stay, and those of other data directories.
+ *
+ * @param locks `pgdata` absolute, as Postgres was given it
  */
 export async function removeStaleLocks(locks: {
   readonly pgdata: string;
@@ -22,8 +24,11 @@ export async function removeStaleLocks(locks: {
   const removed: string[] = [];
   for (const [lock = "", ...belongings] of files) {
     // A lock file that we may not read is not ours to judge.
-    const first = await readFile(lock, "utf8").catch(() => undefined);
-    if (first === undefined) continue;
+    const text = await readFile(lock, "utf8").catch(() => undefined);
+    if (text === undefined) continue;
+    const [first = "", dataDirectory] = text.split("\n");
+    // Nor is that of a server with another data directory, whatever runs there.
+    if (dataDirectory !== locks.pgdata) continue;
     const pid = Math.abs(Number.parseInt(first, 10));
     const holder = Number.isInteger(pid) && pid > 0 ? await readProcess(pid) : undefined;
     if (holder !== undefined && !holder.zombie && holder.name.startsWith("postgres")) continue;

@@ -27,6 +27,8 @@ export interface StoreServerOptions extends StoreOptions {
   readonly authPublicKeyPath?: string | undefined;
   /** Made where they are missing, before anybody is served. */
   readonly timelines?: readonly WantedTimeline[] | undefined;
+  /** Gives the start up, wherever it is. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface StoreServer {
@@ -46,7 +48,7 @@ interface Listener {
 /**
  * Opens a store and serves it: pageserver (libpq and gRPC), safekeeper and HTTP in one process (design.md 5).
  *
- * @throws StoreError with exit code 4 for the directory and 5 for an address
+ * @throws StoreError with exit code 4 for the directory and 5 for an address; the signal's reason when it was given up
  */
 export async function startStoreServer(options: StoreServerOptions): Promise<StoreServer> {
   const { log } = options;
@@ -64,6 +66,8 @@ export async function startStoreServer(options: StoreServerOptions): Promise<Sto
     clearTimeout(timer);
   };
   try {
+    options.signal?.addEventListener("abort", () => store.drain(), { once: true });
+    options.signal?.throwIfAborted();
     for (const wantedTimeline of options.timelines ?? []) await ensureTimeline(store, wantedTimeline);
     const { server: libpq, address: libpqAddress } = await LibpqServer.listen({
       name: "pageserver",
@@ -88,6 +92,7 @@ export async function startStoreServer(options: StoreServerOptions): Promise<Sto
     listeners.push(httpServer);
     const http = announced("http", httpServer.address, log);
     const addresses = { http, pageserver, grpc, safekeeper };
+    options.signal?.throwIfAborted();
     await writeEndpoints(store, addresses);
     return { store, addresses, failure: store.walService.failure, stop };
   } catch (error) {

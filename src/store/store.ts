@@ -1,6 +1,7 @@
 import { randomInt } from "node:crypto";
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { orAborted } from "../errors/or_aborted.ts";
 import type { PostgresInstallation } from "../postgres/installation.ts";
 import type { PostgresMajor } from "../postgres/supported_majors.ts";
 import type { Logger } from "../telemetry/log.ts";
@@ -48,6 +49,8 @@ export interface StoreOptions {
   readonly shippedTemplateDir?: string | undefined;
   readonly waitLsnTimeoutMs?: number;
   readonly leaseLengthMs?: number;
+  /** Gives the opening up. */
+  readonly signal?: AbortSignal | undefined;
   /** Milliseconds since 1970. */
   readonly now: () => number;
 }
@@ -122,7 +125,9 @@ export class Store {
       for (const name of await readdir(layout.templatesDir))
         if (name.endsWith(".new")) await rm(join(layout.templatesDir, name), { recursive: true, force: true });
       const store = new Store(options, layout, lock, record, walService);
-      await store.tenants.load();
+      // The ends of their WAL have to be found, which takes as long as there is WAL.
+      const loading = store.tenants.load();
+      await (options.signal ? orAborted(loading, options.signal) : loading);
       return store;
     } catch (error) {
       await walService.stop();

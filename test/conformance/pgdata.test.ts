@@ -127,10 +127,12 @@ test("the lock file of a socket that names a process of now, as after the death 
   const identity = runAs === undefined ? {} : { uid: runAs.uid, gid: runAs.gid };
   const other = execa("sleep", ["1000"], { ...identity, reject: false });
   onTestFinished(() => void other.kill());
-  await writeFile(`${socket}.lock`, `${other.pid}\n/gone\n1\n${port}\n${directory.path}\n`);
+  const pgdata = join(directory.path, "pgdata");
+  await writeFile(`${socket}.lock`, `${other.pid}\n${pgdata}\n1\n${port}\n${directory.path}\n`);
   await writeFile(socket, "");
   await chmod(directory.path, 0o1777);
   await using compute = await runOn(await store().timeline(), {
+    pgdata,
     postgresPort: port,
     settings: { unix_socket_directories: directory.path },
   });

@@ -121,6 +121,10 @@ test("lock files of the dead, of zombies and of other programs go, a running ser
       expect(await removeStaleLocks(locks)).toEqual([join(pgdata, "postmaster.pid"), lock]);
       await expect(stat(join(sockets, `.s.PGSQL.${port}`))).rejects.toMatchObject({ code: "ENOENT" });
     }
+    // Of another server, whoever that is.
+    await writeFile(lock, `${process.pid}\n/var/lib/other\n`);
+    expect(await removeStaleLocks(locks)).toEqual([]);
+    expect((await stat(lock)).isFile()).toBe(true);
   } finally {
     parent.kill("SIGKILL");
   }

@@ -1,8 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { parseListenAddress } from "../../src/store/listen_address.ts";
 import type { Template } from "../../src/store/template_record.ts";
@@ -175,4 +177,25 @@ test("timelines that must exist are there before anybody is served, also where o
   await using conflicting = new Program([...argv, "--ensure-timeline", `${TENANT}/${TIMELINE}:${other}`]);
   expect(await conflicting.exit).toEqual([1, null]);
   expect(conflicting.stderr).toContain(`is of PostgreSQL ${pg_version}, not ${other}`);
+});
+
+test("a signal while it starts ends it at once: nothing is made, nobody is served", async () => {
+  await using directory = await temporaryDirectory();
+  const dir = join(directory.path, "store");
+  const templates = ["--template-dir", join(directory.path, "templates")];
+  await using program = new Program([
+    "--dir",
+    dir,
+    ...templates,
+    ...FREE,
+    "--ensure-timeline",
+    `${TENANT}/${TIMELINE}:17`,
+  ]);
+  // The tenant is attached right before initdb begins.
+  while (!existsSync(join(dir, "tenants", TENANT))) await delay(1);
+  program.child.kill("SIGTERM");
+  expect(await program.exit).toEqual([0, null]);
+  expect(program.stderr).toContain("not ready yet");
+  expect(program.stderr).not.toContain("listening");
+  expect(existsSync(join(dir, "tenants", TENANT, TIMELINE))).toBe(false);
 });

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { orAborted } from "../../src/node/or_aborted.ts";
+import { orAborted } from "../../src/errors/or_aborted.ts";
 
 const reason = new Error("stop");
 
