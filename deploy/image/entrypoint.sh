@@ -1,11 +1,12 @@
 #!/bin/sh
 # Entry point of the image; it ends in exec, so signals reach the program. Three ways in:
-#   nothing given                 neon-local serve: a Postgres with its storage
-#   flags, or variables below     compute_ctl with those flags
-#   a program and its words       that program, nothing added
-# Variables become flags of compute_ctl: COMPUTE_ID, PGDATA, CONNSTR, SPEC_FILE (a config file) or SPEC_JSON (its content) or
-# CONTROL_PLANE_URI, EXTERNAL_HTTP_PORT, INTERNAL_HTTP_PORT, INTERNAL_HTTP_ADDR, REMOTE_EXT_BASE_URL, PRIVILEGED_ROLE_NAME.
-# An empty variable counts as not set. A variable and a flag that say different things end the start with exit code 2.
+#   nothing given                  neon-local serve: a Postgres with its storage
+#   flags, or one of the five      compute_ctl with those flags
+#   a program and its words        that program, nothing added
+# The five: COMPUTE_ID, CONNSTR, and where the spec comes from: SPEC_FILE (a config file), SPEC_JSON (its content) or
+# CONTROL_PLANE_URI. They become flags of compute_ctl, and so do PGDATA, EXTERNAL_HTTP_PORT, INTERNAL_HTTP_PORT,
+# INTERNAL_HTTP_ADDR, REMOTE_EXT_BASE_URL, PRIVILEGED_ROLE_NAME. An empty variable counts as not set. A variable and a flag
+# that say different things end the start with exit code 2.
 set -eu
 
 fail() {
@@ -15,20 +16,20 @@ fail() {
 
 # Prints the value of a flag among the words behind: flag_value --long -s "$@"; fails when it is not there.
 flag_value() {
-  long=$1 short=$2
+  long=$1 short=${2:-none}
   shift 2
   while [ $# -gt 0 ]; do
     case $1 in
-      "$long") printf '%s' "${2-}" && return ;;
+      "$long" | "$short") printf '%s' "${2-}" && return ;;
       "$long="*) printf '%s' "${1#*=}" && return ;;
+      "$short"*) printf '%s' "${1#"$short"}" && return ;;
+      --dev | --resize-swap-on-bind | --help | --version | --*=* | -[!-]?* | -h | -V | [!-]* | "") shift ;;
+      # A flag and its value, whatever that looks like.
+      *)
+        shift
+        [ $# -eq 0 ] || shift
+        ;;
     esac
-    if [ -n "$short" ]; then
-      case $1 in
-        "$short") printf '%s' "${2-}" && return ;;
-        "$short"*) printf '%s' "${1#"$short"}" && return ;;
-      esac
-    fi
-    shift
   done
   return 1
 }
@@ -36,12 +37,19 @@ flag_value() {
 case ${1-} in
   "" | -*) ;;
   *)
-    command -v "$1" >/dev/null || fail "'$1' is no program here and no flag of compute_ctl; the programs are compute_ctl, neon-store, neon-local"
-    exec "$@"
+    program=$(command -v -- "$1") || program=
+    case $program in
+      /*) [ -f "$program" ] && exec "$@" ;;
+    esac
+    fail "'$1' is no program here; give flags of compute_ctl, or begin with compute_ctl, neon-store or neon-local"
     ;;
 esac
 
 if [ $# -eq 0 ] && [ -z "${COMPUTE_ID:-}${CONNSTR:-}${SPEC_FILE:-}${SPEC_JSON:-}${CONTROL_PLANE_URI:-}" ]; then
+  for name in EXTERNAL_HTTP_PORT INTERNAL_HTTP_PORT INTERNAL_HTTP_ADDR REMOTE_EXT_BASE_URL PRIVILEGED_ROLE_NAME; do
+    eval "value=\${$name:-}"
+    [ -z "$value" ] || fail "$name is for compute_ctl, which needs COMPUTE_ID, CONNSTR and a spec; leave it out for neon-local serve"
+  done
   exec neon-local serve
 fi
 
@@ -61,17 +69,6 @@ for name in EXTERNAL_HTTP_PORT INTERNAL_HTTP_PORT; do
   esac
 done
 
-if [ -n "${SPEC_JSON:-}" ]; then
-  case $SPEC_JSON in
-    *"{"*"}"*) ;;
-    *) fail "SPEC_JSON is no JSON object" ;;
-  esac
-  # On a command line everybody could read it, and Postgres inherits the environment.
-  SPEC_FILE=$(mktemp "${TMPDIR:-/tmp}/compute-config.XXXXXX") || fail "cannot write SPEC_JSON to a file in ${TMPDIR:-/tmp}"
-  printf '%s\n' "$SPEC_JSON" >"$SPEC_FILE"
-  unset SPEC_JSON
-fi
-
 # Started by variables alone, what is missing is said in their names.
 if [ $# -eq 0 ]; then
   PGDATA=${PGDATA:-/var/db/postgres/compute}
@@ -90,6 +87,7 @@ if [ -n "$sources" ]; then
   done
 fi
 
+# No values in what is said: they may hold passwords.
 for mapping in \
   "COMPUTE_ID --compute-id -i" \
   "PGDATA --pgdata -D" \
@@ -105,10 +103,21 @@ for mapping in \
   eval "value=\${$name:-}"
   [ -n "$value" ] || continue
   if given=$(flag_value "${flags% *}" "${flags#* }" "$@"); then
-    [ "$given" = "$value" ] || fail "$name=$value contradicts ${flags% *} $given: leave one out"
+    [ "$given" = "$value" ] || fail "$name is set and ${flags% *} says something else: leave one out"
   else
     set -- "${flags% *}" "$value" "$@"
   fi
 done
+
+if [ -n "${SPEC_JSON:-}" ]; then
+  # On a command line everybody could read it, and Postgres inherits the environment. One file, however often we start.
+  directory=${TMPDIR:-/tmp}/compute-config-$(id -u)
+  { mkdir -m 0700 "$directory" || [ -O "$directory" ]; } 2>/dev/null || fail "SPEC_JSON needs a directory for its file, and $directory cannot be made"
+  file=$directory/config.json
+  { (umask 077 && printf '%s\n' "$SPEC_JSON" >"$file.new" && mv "$file.new" "$file"); } 2>/dev/null || fail "SPEC_JSON cannot be written to $file"
+  unset SPEC_JSON
+  complaint=$(compute_ctl validate "$file" 2>&1 >/dev/null) || fail "$(printf '%s' "$complaint" | tr '\n' ' ' | sed "s|$file|SPEC_JSON|g")"
+  set -- --config "$file" "$@"
+fi
 
 exec compute_ctl "$@"

@@ -51,7 +51,7 @@ export const HEALTHCHECK_FLAGS: readonly Flag[] = [
   { flags: "--dir <dir>", help: "state directory of the service, found as serve finds it when absent" },
   {
     flags: "--url <url>",
-    help: "what to ask instead; without it and without a service: a compute_ctl on port 3080",
+    help: "what to ask instead; without it and without a service: a compute_ctl on port EXTERNAL_HTTP_PORT, or 3080",
     env: "NEON_LOCAL_HEALTH_URL",
     parse: parseHttpUrl,
   },

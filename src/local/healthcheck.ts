@@ -5,8 +5,8 @@ import { type ChooseStateDirectoryOptions, chooseStateDirectory } from "./choose
 import { PG } from "./quickstart_records.ts";
 import { stateLayout } from "./state_layout.ts";
 
-/** Where a `compute_ctl` without `--external-http-port` answers. */
-const COMPUTE_CTL_URL = "http://127.0.0.1:3080/readyz";
+/** `compute_ctl`'s default for `--external-http-port`. */
+const EXTERNAL_HTTP_PORT = "3080";
 const LIMIT_MS = 5000;
 
 const serviceSchema = z.object({ pgs: z.optional(z.record(z.string(), z.object({ externalHttp: z.int() }))) });
@@ -18,13 +18,14 @@ export interface HealthcheckOptions extends ChooseStateDirectoryOptions {
 
 /**
  * Whether what runs on this machine can be used: for supervisors that ask by running a program. Asks the named URL, else
- * the compute of the service of this state directory, else a `compute_ctl` on its usual port.
+ * the compute of the service of this state directory, else a `compute_ctl` on the port that the image's entry point gave it.
  *
  * @returns the URL that said so
  * @throws CodedError `unhealthy` with the reason
  */
 export async function healthcheck(options: HealthcheckOptions): Promise<string> {
-  const url = options.url ?? (await urlOfService(options)) ?? COMPUTE_CTL_URL;
+  const port = options.env.EXTERNAL_HTTP_PORT || EXTERNAL_HTTP_PORT;
+  const url = options.url ?? (await urlOfService(options)) ?? `http://127.0.0.1:${port}/readyz`;
   let answer: Response;
   let text: string;
   try {

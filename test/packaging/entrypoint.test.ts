@@ -1,6 +1,6 @@
 /** The image's entry point, run by this machine's own shell over stand-ins that print what they got. */
-import { chmod, readFile, stat, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { chmod, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { searchPath } from "../../src/postgres/installation.ts";
@@ -19,7 +19,11 @@ beforeAll(async () => {
     // One word a line, so that words with blanks are told apart.
     await writeFile(
       file,
-      `#!/bin/sh\nprintf '%s\\n' "${name}" "$@"\n[ -z "\${SPEC_JSON-}" ] || echo SPEC_JSON is left\n`,
+      `#!/bin/sh
+if [ "$1" = validate ]; then grep -q spec "$2" && exit 0; printf 'invalid config file %s\\nno spec\\n' "$2" >&2; exit 1; fi
+printf '%s\\n' "${name}" "$@"
+[ -z "\${SPEC_JSON-}" ] || echo SPEC_JSON is left
+`,
     );
     await chmod(file, 0o755);
   }
@@ -41,6 +45,11 @@ async function run(words: readonly string[], env: Readonly<Record<string, string
 test("nothing given: neon-local serve, whatever else is in the environment", async () => {
   for (const env of [{}, { PGDATA: "/p", COMPUTE_ID: "", SPEC_JSON: "" }])
     expect(await run([], env)).toEqual({ exitCode: 0, words: ["neon-local", "serve"], stderr: "" });
+});
+
+test("a value that looks like a flag is none", async () => {
+  const words = ["--filecache-connstr", "-c", "--cgroup", "--config", "-b", "-p", "-Cx"];
+  expect((await run(words, { SPEC_FILE: "/c.json" })).words).toEqual(["compute_ctl", "--config", "/c.json", ...words]);
 });
 
 test("a program and its words pass unchanged, whatever the environment says", async () => {
@@ -100,11 +109,19 @@ test("flags and variables complete each other; the same said twice is no contrad
 
 test("SPEC_JSON becomes a file that nobody else reads, and leaves the environment", async () => {
   const json = '{"spec": null, "compute_ctl_config": {"jwks": {"keys": []}}}';
-  const { words } = await run([], { COMPUTE_ID: "c", CONNSTR, SPEC_JSON: json });
-  expect(words).not.toContain("SPEC_JSON is left");
-  const file = words[words.indexOf("--config") + 1] ?? "";
-  expect(await readFile(file, "utf8")).toBe(`${json}\n`);
-  expect((await stat(file)).mode & 0o777).toBe(0o600);
+  const files = new Set<string>();
+  for (const _start of [1, 2]) {
+    const { words } = await run([], { COMPUTE_ID: "c", CONNSTR, SPEC_JSON: json });
+    expect(words).not.toContain("SPEC_JSON is left");
+    files.add(words[words.indexOf("--config") + 1] ?? "");
+  }
+  // Starting again and again leaves no copies.
+  expect(files.size).toBe(1);
+  for (const file of files) {
+    expect(await readFile(file, "utf8")).toBe(`${json}\n`);
+    expect((await stat(file)).mode & 0o777).toBe(0o600);
+    expect(await readdir(dirname(file))).toEqual(["config.json"]);
+  }
 });
 
 test.each<[string, string[], Record<string, string>, string]>([
@@ -113,10 +130,19 @@ test.each<[string, string[], Record<string, string>, string]>([
   ["three sources", [], { ...FULL, SPEC_JSON: "{}", CONTROL_PLANE_URI: "x" }, "and CONTROL_PLANE_URI are set"],
   ["a source twice", ["--config", "/other"], FULL, "SPEC_FILE is set and --config is given"],
   ["a file and a control plane", ["-p", "http://x"], FULL, "SPEC_FILE is set and --control-plane-uri is given"],
-  ["another id", ["-i", "other"], FULL, "COMPUTE_ID=c contradicts --compute-id other"],
-  ["another PGDATA", ["--pgdata=/x"], { PGDATA: "/y" }, "PGDATA=/y contradicts --pgdata /x"],
+  ["another id", ["-i", "other"], FULL, "COMPUTE_ID is set and --compute-id says something else"],
+  ["another PGDATA", ["--pgdata=/x"], { PGDATA: "/y" }, "PGDATA is set and --pgdata says something else"],
+  ["a directory", ["/tmp"], {}, "'/tmp' is no program here"],
+  ["a word of the shell", ["cd"], {}, "'cd' is no program here"],
+  ["a variable that nobody reads", [], { EXTERNAL_HTTP_PORT: "1" }, "EXTERNAL_HTTP_PORT is for compute_ctl"],
   ["a port that is none", [], { ...FULL, EXTERNAL_HTTP_PORT: "http" }, "EXTERNAL_HTTP_PORT=http is not a port"],
-  ["no JSON", [], { COMPUTE_ID: "c", CONNSTR, SPEC_JSON: "/c.json" }, "SPEC_JSON is no JSON object"],
+  ["a wrong spec", [], { COMPUTE_ID: "c", CONNSTR, SPEC_JSON: "{}" }, "invalid config file SPEC_JSON no spec"],
+  [
+    "nowhere to write",
+    [],
+    { COMPUTE_ID: "c", CONNSTR, SPEC_JSON: "{}", TMPDIR: "/nonexistent" },
+    "SPEC_JSON needs a directory",
+  ],
   ["no id", [], { CONNSTR, SPEC_FILE: "/c" }, "COMPUTE_ID is not set"],
   ["no connection string", [], { COMPUTE_ID: "c", SPEC_FILE: "/c" }, "CONNSTR is not set"],
   ["no spec", [], { COMPUTE_ID: "c", CONNSTR }, "none of SPEC_FILE, SPEC_JSON and CONTROL_PLANE_URI"],
@@ -125,6 +151,12 @@ test.each<[string, string[], Record<string, string>, string]>([
   expect(result).toMatchObject({ exitCode: 2, words: [""] });
   expect(result.stderr).toMatch(/^entrypoint: [^\n]*$/);
   expect(result.stderr).toContain(text);
+});
+
+test("no password is printed", async () => {
+  const { stderr } = await run(["-C", "postgresql://a:pw2@h/d"], { ...FULL, CONNSTR: "postgresql://a:pw1@h/d" });
+  expect(stderr).toContain("CONNSTR is set and --connstr says something else");
+  expect(stderr).not.toMatch(/pw[12]/);
 });
 
 const shellcheck = await searchPath("shellcheck", process.env);
