@@ -24,7 +24,11 @@ RUN npm run build \
  && sed -i '1s|^#!.*|#!/opt/neon-local/bin/node|' dist/compute_ctl.js dist/neon_store.js dist/neon_local.js \
  && install -D /usr/local/bin/node /out/bin/node \
  && install -D /usr/bin/tini-static /out/bin/tini \
- && cp -R dist specs package.json LICENSE README.md CHANGELOG.md /out/
+ && cp -R dist specs package.json LICENSE README.md CHANGELOG.md /out/ \
+ && mkdir /out/licenses \
+ && node -p 'process.version' > /out/licenses/node.txt \
+ && cat /usr/local/LICENSE >> /out/licenses/node.txt \
+ && cp /usr/share/doc/tini/copyright /out/licenses/tini.txt
 
 FROM build AS postgres-files
 ARG POSTGRES_FROM
@@ -74,7 +78,7 @@ ARG VERSION=0.1.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="neon-local" \
       org.opencontainers.image.description="compute_ctl, neon-store and neon-local with a stock PostgreSQL" \
-      org.opencontainers.image.licenses="Apache-2.0 AND PostgreSQL" \
+      org.opencontainers.image.licenses="Apache-2.0 AND MIT AND PostgreSQL" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 
@@ -87,6 +91,6 @@ STOPSIGNAL SIGTERM
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="Neon compute node with neon-local's compute_ctl" \
-      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.licenses="Apache-2.0 AND MIT" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"

@@ -114,6 +114,20 @@ describe.skipIf(obstacle !== undefined)("the image of a Neon compute", () => {
       await runAndStop({ flags: ["--volume", `${directory}:/repo`], words, port });
     });
 
+    test("as an arbitrary uid, with a read-only root file system and without capabilities", async () => {
+      const port = await freePort();
+      const place = await mkdtemp(join(directory, "any-uid-"));
+      await chmod(place, 0o777);
+      await writeFile(join(place, "config.json"), configFor(await store().timeline(), port));
+      const words = [
+        ...["-D", "/place/pgdata", "-C", `postgresql://cloud_admin@127.0.0.1:${port}/postgres`],
+        ...["-b", "/usr/local/bin/postgres", "-i", "compute-x", "-c", "/place/config.json"],
+        ...["--external-http-port", String(await freePort()), "--internal-http-port", String(await freePort())],
+      ];
+      const flags = ["--user", "12345:54321", "--read-only", "--cap-drop", "ALL", "--volume", `${place}:/place`];
+      await runAndStop({ flags, words, port });
+    });
+
     test("that of operators with a control plane (lifecycle.md 1)", async () => {
       const port = await freePort();
       const config = JSON.parse(configFor(await store().timeline(), port)) as object;

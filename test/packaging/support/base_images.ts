@@ -28,6 +28,7 @@ export async function nodeImage(): Promise<string> {
   const root = join(context, "root/usr/local");
   await mkdir(join(root, "bin"), { recursive: true });
   await cp(process.execPath, join(root, "bin/node"));
+  await writeFile(join(root, "LICENSE"), "the licence of Node.js lies here in the image that this stands for\n");
   // The registry's certificate may be one that only this machine knows.
   const certificates = join(context, "root/etc/ssl/certs");
   await mkdir(certificates, { recursive: true });

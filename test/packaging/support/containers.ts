@@ -5,7 +5,7 @@ import { execa } from "execa";
 import { until } from "../../support/until.ts";
 import { CACHE } from "./rootfs.ts";
 
-/** All of ours are below this name, so that they can be removed together. */
+/** What the names of all our images begin with. */
 export const IMAGES = "localhost/neon-local-test";
 
 /**
@@ -20,17 +20,24 @@ cgroup_manager = "cgroupfs"
 events_logger = "file"
 `;
 
-let settings: Promise<string> | undefined;
+/** Images and containers of our own: nobody else's are seen, and removing the directory removes all. */
+const STORAGE = `[storage]
+driver = "overlay"
+graphroot = ${JSON.stringify(join(CACHE, "containers"))}
+runroot = ${JSON.stringify(join(CACHE, "containers.run"))}
+`;
 
-/** The environment in which podman works here. */
+let environment: Promise<NodeJS.ProcessEnv> | undefined;
+
+/** The environment in which podman and buildah work here. */
 export async function podmanEnvironment(): Promise<NodeJS.ProcessEnv> {
-  settings ??= (async () => {
+  environment ??= (async () => {
     await mkdir(CACHE, { recursive: true });
-    const file = join(CACHE, "containers.conf");
-    await writeFile(file, SETTINGS);
-    return file;
+    const [conf, storage] = [join(CACHE, "containers.conf"), join(CACHE, "storage.conf")];
+    await Promise.all([writeFile(conf, SETTINGS), writeFile(storage, STORAGE)]);
+    return { CONTAINERS_CONF: conf, CONTAINERS_STORAGE_CONF: storage };
   })();
-  return { CONTAINERS_CONF: await settings };
+  return await environment;
 }
 
 /** Runs podman; fails with what it said. */
@@ -50,18 +57,8 @@ export async function buildImage(options: {
   const words = Object.entries(args).flatMap(([name, value]) => ["--build-arg", `${name}=${value}`]);
   if (target !== undefined) words.push("--target", target);
   // The docker format alone knows health checks.
-  await execa("buildah", [
-    "bud",
-    "--isolation",
-    "chroot",
-    "--format",
-    "docker",
-    "--layers",
-    ...words,
-    "-t",
-    tag,
-    context,
-  ]);
+  const flags = ["--isolation", "chroot", "--format", "docker", "--layers", ...words];
+  await execa("buildah", ["bud", ...flags, "-t", tag, context], { env: await podmanEnvironment() });
 }
 
 export interface ContainerOptions {
