@@ -6,6 +6,7 @@ import { chmodSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { build } from "esbuild";
 import { leftOut } from "./build/left_out.ts";
 import { bundledPackages, installedPackages, licenseProblems, renderLicenses } from "./build/third_party_licenses.ts";
+import { unusedParts } from "./build/unused_parts.ts";
 
 const { version }: { version: string } = JSON.parse(readFileSync("package.json", "utf8"));
 
@@ -30,6 +31,7 @@ const { metafile } = await build({
   legalComments: "none",
   minifySyntax: true,
   metafile: true,
+  plugins: [unusedParts],
   define: { BUILD_TAG: JSON.stringify(process.env.BUILD_TAG ?? "latest"), PACKAGE_VERSION: JSON.stringify(version) },
   // CommonJS dependencies ask for require(); ES module output has none.
   banner: {

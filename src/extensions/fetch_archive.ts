@@ -1,5 +1,5 @@
-import { STATUS_CODES } from "node:http";
 import { CodedError } from "../errors/coded_error.ts";
+import { http } from "../wire/node_http.ts";
 
 export interface ArchiveRequest {
   readonly url: string;
@@ -60,5 +60,5 @@ async function requireSuccess(response: Response): Promise<void> {
 }
 
 function statusLine(status: number): string {
-  return `${status} ${STATUS_CODES[status] ?? "<unknown status code>"}`;
+  return `${status} ${http.STATUS_CODES[status] ?? "<unknown status code>"}`;
 }

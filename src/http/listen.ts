@@ -1,16 +1,15 @@
 import { once } from "node:events";
-import type { Server } from "node:http";
+import type { RequestListener, Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { createAdaptorServer } from "@hono/node-server";
-import type { Hono } from "hono";
-import { CodedError, errorCode } from "../errors/coded_error.ts";
+import { CodedError, errorChain, errorCode } from "../errors/coded_error.ts";
 import type { Logger } from "../telemetry/log.ts";
-import type { RequestVariables } from "./route.ts";
+import { http } from "../wire/node_http.ts";
 
 export interface ListenOptions {
   /** `external` or `internal`: for log lines and errors. */
   readonly name: string;
-  readonly app: Hono<RequestVariables>;
+  /** What answers; asked for at the first request. */
+  readonly application: () => Promise<RequestListener>;
   readonly port: number;
   /** Listened on together; `::` takes IPv4 too and is replaced by `0.0.0.0` on machines without IPv6. */
   readonly hosts: readonly string[];
@@ -27,6 +26,7 @@ export interface HttpServer {
 export async function listen(options: ListenOptions): Promise<HttpServer> {
   const { name, log } = options;
   log.info(`Launching the ${name} server`);
+  const answer = answering(options);
   const servers: Server[] = [];
   const close = (): void => {
     for (const server of servers) {
@@ -37,7 +37,7 @@ export async function listen(options: ListenOptions): Promise<HttpServer> {
   try {
     let port = options.port;
     for (const host of options.hosts) {
-      const server = await bind(options.app, host, port);
+      const server = await bind(answer, host, port);
       if (server === undefined) continue;
       servers.push(server);
       // With port 0 the first address chooses and the others follow.
@@ -55,9 +55,26 @@ export async function listen(options: ListenOptions): Promise<HttpServer> {
   }
 }
 
+function answering({ application, log }: ListenOptions): RequestListener {
+  let loaded: RequestListener | undefined;
+  return (request, response) => {
+    if (loaded) return loaded(request, response);
+    application().then(
+      (listener) => {
+        loaded = listener;
+        listener(request, response);
+      },
+      (error: unknown) => {
+        log.error(`cannot answer any request: ${errorChain(error)}`);
+        response.writeHead(500).end();
+      },
+    );
+  };
+}
+
 /** Undefined when the machine has no such address family. */
-async function bind(app: Hono<RequestVariables>, host: string, port: number): Promise<Server | undefined> {
-  const server = createAdaptorServer({ fetch: app.fetch, hostname: host }) as Server;
+async function bind(answer: RequestListener, host: string, port: number): Promise<Server | undefined> {
+  const server = http.createServer(answer);
   // `/configure` and `/terminate` take as long as the work takes.
   server.requestTimeout = 0;
   // Control planes keep connections; one that is closed between two of their requests is an error to them.
@@ -69,6 +86,6 @@ async function bind(app: Hono<RequestVariables>, host: string, port: number): Pr
   } catch (error) {
     const code = errorCode(error);
     if (code !== "EAFNOSUPPORT" && code !== "EADDRNOTAVAIL") throw error;
-    return host === "::" ? await bind(app, "0.0.0.0", port) : undefined;
+    return host === "::" ? await bind(answer, "0.0.0.0", port) : undefined;
   }
 }

@@ -1,6 +1,6 @@
-import { STATUS_CODES } from "node:http";
 import { CodedError } from "../errors/coded_error.ts";
 import type { ResolvedSpec } from "../spec/resolved_spec.ts";
+import { http } from "../wire/node_http.ts";
 
 /** The original waits for ever, and shows a cache as being saved that never will be (contract: http-api.md B23). */
 const LIMIT_MS = 60_000;
@@ -54,5 +54,5 @@ async function ask({ url, token }: CacheStateLocation, init: RequestInit, signal
 }
 
 function statusOf({ status }: Response): string {
-  return `${status} ${STATUS_CODES[status] ?? ""}`.trim();
+  return `${status} ${http.STATUS_CODES[status] ?? ""}`.trim();
 }

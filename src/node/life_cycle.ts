@@ -1,10 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { CodedError, errorChain } from "../errors/coded_error.ts";
-import { EXTERNAL_ROUTES } from "../http/external_routes.ts";
-import { INTERNAL_ROUTES } from "../http/internal_routes.ts";
+import type { Applications } from "../http/applications.ts";
 import { type HttpServer, listen } from "../http/listen.ts";
-import { createRouter } from "../http/router.ts";
-import { createAuthorize } from "../http/token.ts";
 import { parseConnstr } from "../postgres/connstr.ts";
 import type { Postmaster } from "../postgres/postmaster.ts";
 import { describeExit } from "../postgres/process_exit.ts";
@@ -180,15 +177,24 @@ export class LifeCycle {
   async #listen(config: ComputeConfig): Promise<void> {
     const { lakebaseMode, env, computeId, externalHttpPort, internalHttpPort, internalHttpAddr } = this.#options;
     const log = this.#log;
-    const common = { compute: this.#node, log };
     const open = lakebaseMode && env.INSTANCE_ID !== undefined;
     if (open) log.warn("INSTANCE_ID is set in lakebase mode: the external HTTP API asks for no authorization");
-    const authorize = createAuthorize({ keys: config.compute_ctl_config.jwks.keys, computeId, log });
-    const external = createRouter({ ...common, routes: EXTERNAL_ROUTES, ...(open ? {} : { authorize }) });
-    const internal = createRouter({ ...common, routes: INTERNAL_ROUTES });
-    this.#servers.push(await listen({ name: "external", app: external, port: externalHttpPort, hosts: ["::"], log }));
+    const authorization = open ? null : { keys: config.compute_ctl_config.jwks.keys, computeId };
+    // Loads with the first request, which as a rule comes while the start waits for the network.
+    let applications: Promise<Applications> | undefined;
+    const load = async (): Promise<Applications> => {
+      applications ??= import("../http/applications.ts").then(({ createApplications }) =>
+        createApplications({ compute: this.#node, log, authorization }),
+      );
+      return await applications;
+    };
+    const external = async () => (await load()).external;
+    const internal = async () => (await load()).internal;
+    this.#servers.push(
+      await listen({ name: "external", application: external, port: externalHttpPort, hosts: ["::"], log }),
+    );
     const hosts = internalHttpAddr === null ? ["127.0.0.1", "::1"] : [internalHttpAddr];
-    this.#servers.push(await listen({ name: "internal", app: internal, port: internalHttpPort, hosts, log }));
+    this.#servers.push(await listen({ name: "internal", application: internal, port: internalHttpPort, hosts, log }));
   }
 
   /** From here to the end of Postgres, or of its failed start. */

@@ -1,6 +1,6 @@
-import { STATUS_CODES } from "node:http";
 import { CodedError, errorChain } from "../errors/coded_error.ts";
 import type { Logger } from "../telemetry/log.ts";
+import { http } from "../wire/node_http.ts";
 import { decodeControlPlaneResponse } from "./decode.ts";
 import type { ComputeConfig } from "./schema.ts";
 
@@ -118,5 +118,5 @@ function bearer(token = ""): string {
 }
 
 function statusLine(status: number): string {
-  return `${status} ${STATUS_CODES[status] ?? "<unknown status code>"}`;
+  return `${status} ${http.STATUS_CODES[status] ?? "<unknown status code>"}`;
 }
