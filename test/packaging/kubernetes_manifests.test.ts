@@ -8,9 +8,9 @@ import { parseNeonStoreArguments } from "../../src/cli/neon_store_arguments.ts";
 import { decodeComputeConfig } from "../../src/spec/decode.ts";
 import { resolveSpec } from "../../src/spec/resolve.ts";
 import { findSetting } from "../../src/spec/settings.ts";
-import { problemsOf } from "./kubernetes_types.ts";
-import { danglingNames } from "./manifest_consistency.ts";
-import { containersOf, DIRECTORY, Manifest, manifestFiles, podOf, type Workload } from "./manifests.ts";
+import { problemsOf } from "./support/kubernetes_types.ts";
+import { danglingNames } from "./support/manifest_consistency.ts";
+import { containersOf, DIRECTORY, Manifest, manifestFiles, podOf, type Workload } from "./support/manifests.ts";
 
 const files = manifestFiles();
 const STORE = "store-and-compute.yaml";
