@@ -15,7 +15,10 @@ forEachMajor(
   "storage-protocols.md case 28: static computes at LSNs of several lives",
   async ({ major, postgres: pgbin }) => {
     await using store = await TestStore.start();
-    const storage = await store.timeline(major);
+    const whole = await store.timeline(major);
+    const { libpq_url = "", grpc_url = "" } = whole.pageserver;
+    // Both protocols have to say that it is for a standby.
+    const storage = { ...whole, pageserver: major % 2 === 0 ? { grpc_url } : { libpq_url } };
     const moments: { lsn: string; rows: number }[] = [];
     // Every start writes a shutdown checkpoint: that of the recovery, and that of a stop in order.
     for (const life of [1, 2, 3]) {

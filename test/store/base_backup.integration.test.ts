@@ -84,6 +84,13 @@ forEachMajor("storage-protocols.md case 10: what a backup consists of", async (s
   const { copied } = await store.query(`basebackup ${TENANT} ${timelineOf(server.major)} ${formatLsn(lsn)}`);
   const stable = (archive: Buffer): Buffer => withoutTimes(archive);
   expect(stable(copied).equals(stable(gunzipSync(tar)))).toBe(true);
+
+  // A standby's: no label, and a control file of a server that was never stopped; else the same.
+  const replica = `basebackup ${TENANT} ${timelineOf(server.major)} ${formatLsn(lsn)} --replica`;
+  await using standby = await unpack((await store.query(replica)).copied, false);
+  expect(standby.members).toEqual(members.filter((name) => name !== "backup_label"));
+  const running = readControlFile(await standby.read("global/pg_control"));
+  expect(running).toEqual({ ...control, state: 6 });
 });
 
 /** Headers carry the second in which they were made, and its checksum. */
