@@ -1,6 +1,6 @@
 import { Command, CommanderError } from "commander";
 import type { CommandOutput } from "./compute_ctl_arguments.ts";
-import { optionOf } from "./flag.ts";
+import { type Flag, optionOf } from "./flag.ts";
 import { HEALTHCHECK_FLAGS, type HealthcheckFlags, SERVE_FLAGS, type ServeFlags } from "./neon_local_flags.ts";
 import { VERSION_OPTION, versionLine } from "./version.ts";
 
@@ -25,24 +25,24 @@ export function parseNeonLocalArguments(argv: readonly string[], output: Command
     .exitOverride()
     .showHelpAfterError("(see --help for all commands)")
     .configureOutput({ writeOut: output.out, writeErr: output.err });
-  const serve = program
-    .command("serve")
+  const subcommand = (name: string, flags: readonly Flag[]): Command => {
+    const command = program
+      .command(name)
+      .allowExcessArguments(false)
+      .showHelpAfterError(`(see neon-local ${name} --help for all options)`);
+    for (const flag of flags) command.addOption(optionOf(flag));
+    return command;
+  };
+  subcommand("serve", SERVE_FLAGS)
     .description("Runs the service in the foreground: a storage, a compute, until Ctrl-C.")
-    .allowExcessArguments(false)
-    .showHelpAfterError("(see neon-local serve --help for all options)")
     .action((flags: ServeFlags) => {
       result = { kind: "serve", flags };
     });
-  for (const flag of SERVE_FLAGS) serve.addOption(optionOf(flag));
-  const healthcheck = program
-    .command("healthcheck")
+  subcommand("healthcheck", HEALTHCHECK_FLAGS)
     .description("Exit code 0 when what runs here can be used, 1 with the reason when not.")
-    .allowExcessArguments(false)
-    .showHelpAfterError("(see neon-local healthcheck --help for all options)")
     .action((flags: HealthcheckFlags) => {
       result = { kind: "healthcheck", flags };
     });
-  for (const flag of HEALTHCHECK_FLAGS) healthcheck.addOption(optionOf(flag));
   try {
     program.parse([...argv], { from: "user" });
   } catch (error) {

@@ -48,7 +48,16 @@ async function urlOfService(options: HealthcheckOptions): Promise<string | undef
     if (["ENOENT", "ENOTDIR"].includes(errorCode(error) ?? "")) return undefined;
     throw error;
   }
-  const port = serviceSchema.parse(JSON.parse(text)).pgs?.[PG]?.externalHttp;
+  const port = parseService(text, path).pgs?.[PG]?.externalHttp;
   if (port === undefined) throw new CodedError("unhealthy", `the service in ${path} is still starting`);
   return `http://127.0.0.1:${port}/readyz`;
+}
+
+function parseService(text: string, directory: string): z.infer<typeof serviceSchema> {
+  try {
+    return serviceSchema.parse(JSON.parse(text));
+  } catch (cause) {
+    const file = stateLayout(directory).serviceFile;
+    throw new CodedError("unhealthy", `${file} cannot be read; the service writes it anew when it starts`, { cause });
+  }
 }

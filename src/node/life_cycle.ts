@@ -71,6 +71,8 @@ export class LifeCycle {
   readonly #background = new AbortController();
   /** The config says that there is no spec any more. */
   #abandoned = false;
+  /** Loads what answers requests; once, unless that failed. */
+  #loadApplications: () => Promise<Applications> = () => Promise.reject(new Error("nothing listens yet"));
   /** Another compute owns the timeline, and this one has let go of it. */
   #fenced = false;
   /** Aborted with the reason when nothing can be committed any more. */
@@ -182,19 +184,31 @@ export class LifeCycle {
     const authorization = open ? null : { keys: config.compute_ctl_config.jwks.keys, computeId };
     // Loads with the first request, which as a rule comes while the start waits for the network.
     let applications: Promise<Applications> | undefined;
-    const load = async (): Promise<Applications> => {
+    this.#loadApplications = async () => {
       applications ??= import("../http/applications.ts").then(({ createApplications }) =>
         createApplications({ compute: this.#node, log, authorization }),
       );
-      return await applications;
+      try {
+        return await applications;
+      } catch (error) {
+        applications = undefined;
+        throw error;
+      }
     };
-    const external = async () => (await load()).external;
-    const internal = async () => (await load()).internal;
+    const external = async () => (await this.#loadApplications()).external;
+    const internal = async () => (await this.#loadApplications()).internal;
     this.#servers.push(
       await listen({ name: "external", application: external, port: externalHttpPort, hosts: ["::"], log }),
     );
     const hosts = internalHttpAddr === null ? ["127.0.0.1", "::1"] : [internalHttpAddr];
     this.#servers.push(await listen({ name: "internal", application: internal, port: internalHttpPort, hosts, log }));
+  }
+
+  /** Now that there is time: an upgrade may take the file away before anybody asks. */
+  #prepareToAnswer(): void {
+    this.#loadApplications().catch((error: unknown) => {
+      this.#log.error(`cannot answer requests: ${errorChain(error)}`);
+    });
   }
 
   /** From here to the end of Postgres, or of its failed start. */
@@ -241,6 +255,7 @@ export class LifeCycle {
     }
     this.#startup.total_startup_ms = Date.now() - this.#node.startTime.getTime();
     this.#node.state.apply("start_done");
+    this.#prepareToAnswer();
     const figures = { metrics: display(formatStartupMetrics(this.#startup)), postmaster_pid: postmaster.pid };
     this.#log.span("start_compute").info("compute start finished", figures);
     for (const line of stages.waterfall().split("\n")) this.#log.span("start_compute").debug(line);
@@ -309,6 +324,7 @@ export class LifeCycle {
   async #waitForSpec(): Promise<ResolvedSpec | null> {
     const began = performance.now();
     this.#log.info("no compute spec provided, waiting");
+    this.#prepareToAnswer();
     const reached = await this.#node.state.reach(
       ["first_configuration_pending", "termination_pending_fast", "termination_pending_immediate"],
       this.#stop.signal,
